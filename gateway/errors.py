@@ -1,0 +1,212 @@
+"""The exceptions of the gateway, in one tree, and their one map to HTTP.
+
+GatewayError
+├── InvalidRequest            422  bad input; names each field
+├── Unauthenticated           401
+├── Forbidden                 403
+├── NotFound                  404
+├── Conflict                  409  not possible in this state, or the first request still runs
+├── PreconditionFailed        412  the ETag is not the current one
+├── RangeNotSatisfiable       416
+├── PayloadTooLarge           413
+├── ConfigurationError        500  gateway.toml is wrong; names each key
+├── DataFolderInUse           500  another gateway drives this folder
+├── TargetError               502
+│   ├── TargetUnreachable     503  transient: refused, reset, timed out
+│   ├── RemoteTimeout         503  the command's answer did not arrive: it may or may not have run
+│   ├── LoginRefused          503  authentication failed; a person must act
+│   ├── HostKeyChanged        503  the host's key is not one that the admin named
+│   ├── RemoteCommandFailed   502  the command ran and failed
+│   └── StagingFailed         502
+├── SchedulerError            502
+│   └── SubmissionRejected    502  the scheduler said no (never retried as it is)
+├── StoreError                502
+│   └── StoreUnreachable      503
+└── ImageError                502
+    └── MissingProgram        500  a program of this machine is missing; the hint is the line that installs it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class GatewayError(Exception):
+    """Base of every error that the gateway raises on purpose.
+
+    Parameters
+    ----------
+    message
+        One sentence that names the cause. Never holds a secret.
+    hint
+        What the person can do about it.
+    """
+
+    status = 500
+    problem = "internal"
+    title = "Unexpected error"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One mistake in a request: `pointer` is a JSON pointer fragment such as ``#/resources/walltime``."""
+
+    pointer: str
+    detail: str
+
+
+class InvalidRequest(GatewayError):
+    """The request is not one that can be carried out; nothing was created or changed."""
+
+    status = 422
+    problem = "validation"
+    title = "The request is not valid"
+
+    def __init__(self, errors: Sequence[FieldError], message: str | None = None) -> None:
+        self.errors = tuple(errors)
+        super().__init__(message or "; ".join(f"{e.pointer}: {e.detail}" for e in self.errors))
+
+
+class Unauthenticated(GatewayError):
+    """No valid token came with the request."""
+
+    status, problem, title = 401, "unauthenticated", "A valid token is needed"
+
+
+class Forbidden(GatewayError):
+    """The person is known, and may not do this."""
+
+    status, problem, title = 403, "forbidden", "Not allowed"
+
+
+class NotFound(GatewayError):
+    """There is no such thing, or it belongs to somebody else."""
+
+    status, problem, title = 404, "not-found", "Not found"
+
+
+class Conflict(GatewayError):
+    """Not possible in the present state."""
+
+    status, problem, title = 409, "conflict", "Not possible in this state"
+
+
+class PreconditionFailed(GatewayError):
+    """``If-Match`` did not match: somebody changed it in between."""
+
+    status, problem, title = 412, "precondition-failed", "It was changed in between"
+
+
+class PayloadTooLarge(GatewayError):
+    """The body is larger than the gateway takes."""
+
+    status, problem, title = 413, "too-large", "The request is too large"
+
+
+class RangeNotSatisfiable(GatewayError):
+    """The byte range lies outside the file."""
+
+    status, problem, title = 416, "range", "The range lies outside the file"
+
+
+class ConfigurationError(GatewayError):
+    """gateway.toml (or an override) is wrong. `errors` name each key's place."""
+
+    problem, title = "configuration", "The configuration is wrong"
+
+    def __init__(self, message: str, errors: Sequence[FieldError] = (), *, hint: str | None = None) -> None:
+        self.errors = tuple(errors)
+        super().__init__(message, hint=hint)
+
+
+class DataFolderInUse(GatewayError):
+    """Another gateway process drives the jobs of this data folder."""
+
+    problem, title = "data-folder-in-use", "Another gateway drives this data folder"
+
+
+class TargetError(GatewayError):
+    """Something about a target, a cluster or a machine, went wrong."""
+
+    status, problem, title = 502, "target", "The target failed"
+
+
+class TargetUnreachable(TargetError):
+    """The target could not be reached; trying again later may work."""
+
+    status, problem, title = 503, "target-unreachable", "The target cannot be reached"
+
+
+class RemoteTimeout(TargetUnreachable):
+    """No whole answer came: the command may or may not have run."""
+
+    problem, title = "target-timeout", "The target did not answer in time"
+
+
+class LoginRefused(TargetUnreachable):
+    """Authentication failed. Never retried by itself."""
+
+    problem, title = "needs-login", "The target refused the login"
+
+
+class HostKeyChanged(TargetUnreachable):
+    """The host showed a key that the configuration does not name. Never retried by itself."""
+
+    problem, title = "host-key", "The target's host key is not the configured one"
+
+
+class RemoteCommandFailed(TargetError):
+    """A remote command ran and ended with a status that is not 0."""
+
+    problem, title = "remote-command", "A command on the target failed"
+
+
+class StagingFailed(TargetError):
+    """The job's files could not be put on the target."""
+
+    problem, title = "staging", "The job's files could not be put on the target"
+
+
+class SchedulerError(GatewayError):
+    """The scheduler's answer could not be used."""
+
+    status, problem, title = 502, "scheduler", "The scheduler failed"
+
+
+class SubmissionRejected(SchedulerError):
+    """The scheduler refused the job; the message holds its own words."""
+
+    problem, title = "scheduler-rejected", "The scheduler refused the job"
+
+
+class StoreError(GatewayError):
+    """A store refused or failed."""
+
+    status, problem, title = 502, "store", "The store failed"
+
+
+class StoreUnreachable(StoreError):
+    """A store could not be reached; trying again later may work."""
+
+    status, problem, title = 503, "store-unreachable", "The store cannot be reached"
+
+
+class ImageError(GatewayError):
+    """A container image could not be built, found or described."""
+
+    status, problem, title = 502, "image", "The image is not usable"
+
+
+class MissingProgram(ImageError):
+    """A program that this machine needs is not installed."""
+
+    status, problem, title = 500, "missing-program", "A program is missing"

@@ -1,0 +1,185 @@
+"""Jobs, events, outputs, targets and problems as they stand on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.model.base import Time
+from gateway.model.states import OutputsState, State
+
+
+class Answer(BaseModel):
+    """Base of what the API answers: frozen; unknown fields are ignored, so that older clients go on working."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Progress(Answer):
+    """How far the payload is, as it says itself."""
+
+    value: float
+    min: float = 0.0
+    max: float = 1.0
+    unit: str | None = None
+
+
+class StoreOutputs(Answer):
+    """What stands in one store."""
+
+    state: OutputsState = OutputsState.NONE
+    count: int = 0
+    bytes: int = 0
+
+
+class OutputsSummary(StoreOutputs):
+    """What stands in all stores of a job; `state` is that of the worst."""
+
+    stores: dict[str, StoreOutputs] = Field(default_factory=dict)
+
+
+class Links(Answer):
+    """Where to go from a job."""
+
+    self: str
+    events: str
+    outputs: str
+    logs: str
+    script: str
+
+
+class Job(Answer):
+    """A job as the API shows it (contract: the job). Lists leave out `spec`."""
+
+    id: str
+    version: int
+    name: str
+    state: State
+    last_state: State | None = None
+    reason: str | None = None
+    message: str | None = None
+    owner: str
+    project: str | None = None
+    case: str | None = None
+    sweep: str | None = None
+    rerun_of: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
+    target: str
+    stores: list[str] = Field(default_factory=list)
+    scheduler_id: str | None = None
+    attempt: int = 1
+    created_at: Time
+    queued_at: Time | None = None
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    observed_at: Time | None = None
+    cancel_requested_at: Time | None = None
+    exit_code: int | None = None
+    progress: Progress | None = None
+    outputs: OutputsSummary = OutputsSummary()
+    spec: dict[str, Any] | None = None
+    links: Links
+
+
+class JobPage(Answer):
+    """A page of jobs."""
+
+    items: list[Job]
+    next_cursor: str | None = None
+
+
+class Event(Answer):
+    """Something that happened to a job. `sequence` grows over all jobs without exception."""
+
+    sequence: int
+    job_id: str | None = None
+    at: Time
+    kind: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class EventPage(Answer):
+    """A page of events, oldest first."""
+
+    items: list[Event]
+    next_cursor: str | None = None
+
+
+class OutputFile(Answer):
+    """One file in a store."""
+
+    path: str
+    name: str
+    job_id: str
+    store: str
+    attempt: int
+    size: int
+    modified_at: Time | None = None
+    content_type: str | None = None
+    digest: str | None = None
+    state: str
+    stored_at: Time | None = None
+    url: str
+
+
+class OutputFolder(Answer):
+    """A folder of outputs with what is below it."""
+
+    prefix: str
+    count: int
+    bytes: int
+
+
+class OutputPage(Answer):
+    """What stands below a prefix."""
+
+    prefix: str
+    folders: list[OutputFolder] = Field(default_factory=list)
+    files: list[OutputFile] = Field(default_factory=list)
+    next_cursor: str | None = None
+
+
+class Probe(Answer):
+    """One line of a check: what was looked at, whether it is good, and the fix where it is not.
+
+    `status` is ``ok``, ``warning``, ``failed`` or ``skipped``.
+    """
+
+    name: str
+    status: str
+    detail: str
+    fix: str | None = None
+
+
+class TargetInfo(Answer):
+    """A target and what is known of it."""
+
+    name: str
+    transport: str
+    scheduler: str
+    runtime: str
+    state: str
+    message: str | None = None
+    observed_at: Time | None = None
+    live_jobs: int = 0
+
+
+class StoreInfo(Answer):
+    """A store, as the configuration names it (never its secrets)."""
+
+    name: str
+    kind: str
+    layout: str
+    transfer: str
+
+
+class Problem(Answer):
+    """RFC 9457 problem."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = None
+    hint: str | None = None

@@ -1,0 +1,244 @@
+"""The specification of a job: what a person asks for.
+
+Every value is either carried to the job byte for byte or refused here; nothing is repaired in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+
+from gateway.model.base import Digest, Line, Memory, Model, Name, Walltime, text_problem
+
+MAX_ARGUMENT = 100 * 1024
+"""Bytes of one argument or variable. Linux takes 128 KiB (MAX_ARG_STRLEN); the rest is left to the wrapper."""
+MAX_ARGUMENTS = 1024 * 1024
+"""Bytes of all arguments and variables together (Linux gives a quarter of the stack, 2 MiB)."""
+
+_RESERVED_ENV = re.compile(
+    r"^(LD_|GATEWAY_|GW_|BASH|APPTAINER|SINGULARITY|CH_|PODMAN|DOCKER|CONTAINER|RCLONE_|XDG_|GCONV_PATH\Z|"
+    r"MALLOC_|GLIBC_|PBS_|SLURM|SBATCH|ENV\Z|IFS\Z|SHELLOPTS\Z|PS4\Z|PROMPT_COMMAND\Z|HOME\Z|USER\Z|_\Z|PWD\Z|"
+    r"LOCPATH\Z|NLSPATH\Z|TMPDIR\Z|UID\Z|EUID\Z|PPID\Z|pull_|gw_)"
+)
+
+
+def path_problem(path: str) -> str | None:
+    """Say why `path` cannot name a file in the job's folder, or None."""
+    if problem := text_problem(path):
+        return problem
+    if not path or path.startswith("/"):
+        return "must be a path relative to the job's folder"
+    if len(path.encode()) > 1024:
+        return "must be at most 1024 bytes"
+    parts = path.rstrip("/").split("/")
+    if any(len(part.encode()) > 255 for part in parts):
+        return "must have names of at most 255 bytes"
+    if ".." in parts or "." in parts or "" in parts:
+        return "must not contain '..', '.' or empty parts"
+    if parts[0] == ".gateway":
+        return "'.gateway' is reserved"
+    return None
+
+
+def _relative_path(value: str) -> str:
+    if problem := path_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+RelativePath = Annotated[str, AfterValidator(_relative_path)]
+"""A path below the job's folder: no ``..``, not absolute, not ``.gateway``."""
+
+
+def _argument(value: str) -> str:
+    if problem := text_problem(value, newlines=True):
+        raise ValueError(problem)
+    if len(value.encode()) > MAX_ARGUMENT:
+        raise ValueError(f"must be at most {MAX_ARGUMENT} bytes")
+    return value
+
+
+Argument = Annotated[str, AfterValidator(_argument)]
+"""Text that a process can be given as one argument."""
+
+Url = Annotated[Line, StringConstraints(max_length=2048)]
+
+
+class Image(Model):
+    """A container image: where it comes from and, for proof, the SHA-256 of the file."""
+
+    ref: Url
+    digest: Digest | None = None
+    mirrors: tuple[Url, ...] = Field(default=(), max_length=16)
+
+    @model_validator(mode="after")
+    def _supported(self) -> Self:
+        for ref in (self.ref, *self.mirrors):
+            if not re.match(r"^(https?://[^\s/@]+/\S+|file:///\S+|/\S+)\Z", ref):
+                raise ValueError(
+                    f"{ref.split('?')[0]!r} is not an image reference that this gateway can fetch: use "
+                    "https://…, http://… (without a user name in it), file:///… or a path on the target"
+                )
+        return self
+
+
+class StoreChoice(Model):
+    """One of the stores of a job, with its own place and outputs."""
+
+    store: Name
+    path: RelativePath | None = None
+    outputs: tuple[Output, ...] | None = None
+
+
+class Output(Model):
+    """Which files of the job's folder are outputs, and where they go in the store."""
+
+    source: Annotated[Line, StringConstraints(min_length=1, max_length=1024)]
+    destination: Annotated[Line, StringConstraints(max_length=1024)] | None = None
+    content_type: (
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]+/[A-Za-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9-]+)?$")]
+        | None
+    ) = None
+    follow: bool = False
+    when: Literal["running", "end"] = "running"
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        for value in (self.source.rstrip("/"), (self.destination or "").rstrip("/")):
+            if value and (problem := path_problem(value)):
+                raise ValueError(f"{value!r} {problem}")
+        return self
+
+
+class Input(Model):
+    """A file put into the job's folder before it runs."""
+
+    path: RelativePath
+    content: Annotated[str, StringConstraints(max_length=1024 * 1024)] | None = None
+    url: Url | None = None
+    digest: Digest | None = None
+    upload: Digest | None = None
+    job: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")] | None = None
+    output: RelativePath | None = None
+    target_path: Line | None = None
+    executable: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [
+            n for n in ("content", "url", "upload", "job", "target_path") if getattr(self, n) is not None
+        ]
+        if len(given) != 1:
+            raise ValueError("needs exactly one of content, url, upload, job (with output) or target_path")
+        if (self.job is None) != (self.output is None):
+            raise ValueError("job and output go together")
+        if self.path.endswith("/"):
+            raise ValueError("path must name a file")
+        return self
+
+
+OptionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+DirectiveValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:=,@+/-]{0,255}$")]
+"""Directive values are not shell words, so the alphabet is closed (design: *The script*)."""
+
+
+class Resources(Model):
+    """What one job needs, per node."""
+
+    nodes: int = Field(default=1, ge=1, le=100_000)
+    cpus: int = Field(default=1, ge=1, le=100_000)
+    memory: Memory | None = Field(default=None, ge=1024 * 1024, le=2**60)
+    gpus: int = Field(default=0, ge=0, le=1024)
+    tasks_per_node: int = Field(default=1, ge=1, le=100_000)
+    walltime: Walltime = Field(default=3600, ge=5, le=366 * 86400)
+    queue: DirectiveValue | None = None
+    account: DirectiveValue | None = None
+    options: dict[OptionName, DirectiveValue] = Field(default_factory=dict, max_length=32)
+
+
+class Sync(Model):
+    """When outputs are copied while the job runs (seconds)."""
+
+    interval: float | None = Field(default=10, ge=1, le=86400)
+    settle: float = Field(default=2, ge=0, le=3600)
+    reserve: float = Field(default=60, ge=0, le=86400)
+
+
+class Retry(Model):
+    """How often, and after which reasons, the gateway tries a job again by itself."""
+
+    attempts: int = Field(default=1, ge=1, le=20)
+    reasons: tuple[str, ...] = ("node_failed", "image_pull_failed")
+
+
+TagName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+
+
+def _plain_store(value: Any) -> Any:
+    return {"store": value} if isinstance(value, str) else value
+
+
+def _plain_image(value: Any) -> Any:
+    return {"ref": value} if isinstance(value, str) else value
+
+
+class JobSpecification(Model):
+    """The body of ``POST /api/v1/jobs``; unknown fields are refused.
+
+    ``command`` is an argument list; ``script`` is bash text instead. ``image: null`` runs on the host where
+    the target allows it.
+    """
+
+    name: Annotated[Line, StringConstraints(min_length=1, max_length=200)] = "job"
+    target: Name | None = None
+    stores: tuple[Annotated[StoreChoice, BeforeValidator(_plain_store)], ...] = Field(
+        default=(), max_length=8
+    )
+    image: Annotated[Image, BeforeValidator(_plain_image)] | None = None
+    command: tuple[Argument, ...] | None = Field(default=None, min_length=1, max_length=10_000)
+    script: Argument | None = None
+    env: dict[EnvName, Argument] = Field(default_factory=dict, max_length=1000)
+    inputs: tuple[Input, ...] = Field(default=(), max_length=10_000)
+    outputs: tuple[Output, ...] | None = Field(default=None, max_length=200)
+    exclude: tuple[Annotated[Line, StringConstraints(min_length=1, max_length=1024)], ...] = Field(
+        default=(), max_length=200
+    )
+    resources: Resources = Resources()
+    sync: Sync = Sync()
+    retry: Retry = Retry()
+    tags: dict[TagName, Annotated[Line, StringConstraints(max_length=256)]] = Field(
+        default_factory=dict, max_length=64
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.command is None) == (self.script is None):
+            raise ValueError("needs either command or script")
+        if self.command is not None and not self.command[0]:
+            raise ValueError("command: the program's name is empty")
+        if self.script is not None and not self.script.strip():
+            raise ValueError("script: is empty")
+        for name in self.env:
+            if _RESERVED_ENV.match(name):
+                raise ValueError(f"env: {name} is set by the gateway or the runtime and cannot be given")
+        words = [*(self.command or (self.script or "",)), *(k + v for k, v in self.env.items())]
+        if sum(len(word.encode()) + 1 for word in words) > MAX_ARGUMENTS:
+            raise ValueError("command and env together must be below 1 MiB")
+        paths = [item.path for item in self.inputs]
+        if len(set(paths)) != len(paths):
+            raise ValueError("inputs: two inputs have the same path")
+        for path in paths:
+            parents = {path[:i] for i, c in enumerate(path) if c == "/"}
+            if parents & set(paths):
+                raise ValueError(f"inputs: {path!r} lies below another input that is a file")
+        names = [choice.store for choice in self.stores]
+        if len(set(names)) != len(names):
+            raise ValueError("stores: a store is named twice")
+        return self
+
+
+StoreChoice.model_rebuild()
+JobSpecification.model_rebuild()

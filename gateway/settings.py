@@ -1,0 +1,228 @@
+"""gateway.toml and the environment, as typed settings. Plugin sections stay raw here; `gateway.plugins` types them."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from gateway.errors import ConfigurationError, FieldError
+from gateway.model.base import Model, Name
+
+ENV_PREFIX = "GATEWAY__"
+
+
+class PluginSettings(Model):
+    """Base of the settings that a plugin (transport, scheduler, runtime, store) owns."""
+
+    kind: str
+
+
+class Secret(Model):
+    """Where a secret is to be found: an environment variable or a file. The value itself is never in a setting."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Secret:
+        if (self.env is None) == (self.file is None):
+            raise ValueError('a secret is { env = "NAME" } or { file = "path" }')
+        return self
+
+    def reveal(self) -> str:
+        """Read the secret.
+
+        Raises
+        ------
+        ConfigurationError
+            It is not there. The message names the place, never a value.
+        """
+        if self.env is not None:
+            value = os.environ.get(self.env)
+            if not value:
+                raise ConfigurationError(f"the environment variable {self.env} is not set")
+            return value
+        assert self.file is not None
+        try:
+            return self.file.expanduser().read_text().strip()
+        except OSError as error:
+            raise ConfigurationError(
+                f"the secret file {self.file} cannot be read: {error.strerror}"
+            ) from None
+
+
+class GatewaySettings(Model):
+    """Section ``[gateway]``."""
+
+    listen: str = "127.0.0.1:8480"
+    data: Path = Path("~/.local/share/science-gateway")
+    database: str = "sqlite:///{data}/gateway.db"
+    token_file: str = "{data}/token"
+    default_target: Name | None = None
+    default_store: Name | None = None
+    cases: tuple[Path, ...] = ()
+    allow_urls: tuple[str, ...] = ()
+
+    @property
+    def data_folder(self) -> Path:
+        """Absolute data folder."""
+        return self.data.expanduser().absolute()
+
+    def expand(self, text: str) -> str:
+        """Replace ``{data}``."""
+        return text.replace("{data}", str(self.data_folder))
+
+
+class TargetSettings(Model):
+    """A section ``[targets.<name>]``; transport, scheduler and runtime are typed by their plugins."""
+
+    workdir: str = "{data}/work"
+    image_cache: str = "{data}/images"
+    scratch: str | None = None
+    poll_interval: float = Field(default=5, ge=0.1, le=3600)
+    env: dict[str, str] = Field(default_factory=dict)
+    path: str | None = None
+    transport: dict[str, Any] = Field(default_factory=lambda: {"kind": "local"})
+    scheduler: dict[str, Any] = Field(default_factory=lambda: {"kind": "direct"})
+    runtime: dict[str, Any] = Field(default_factory=lambda: {"kind": "auto"})
+
+
+class Settings(Model):
+    """The whole configuration.
+
+    Attributes
+    ----------
+    source
+        The file it came from, None for the built-in default.
+    """
+
+    gateway: GatewaySettings = GatewaySettings()
+    targets: dict[Name, TargetSettings] = Field(default_factory=dict)
+    stores: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    source: Path | None = None
+
+    @property
+    def default_target(self) -> str | None:
+        """Name of the target used where a job names none."""
+        return self.gateway.default_target or (next(iter(self.targets)) if len(self.targets) == 1 else None)
+
+    @property
+    def default_store(self) -> str | None:
+        """Name of the store used where a job names none."""
+        return self.gateway.default_store or (next(iter(self.stores)) if len(self.stores) == 1 else None)
+
+
+def built_in() -> dict[str, Any]:
+    """Return the configuration without any file: run here, keep outputs in the data folder."""
+    return {
+        "gateway": {"default_target": "local", "default_store": "local"},
+        "targets": {"local": {"poll_interval": 1}},
+        "stores": {"local": {"kind": "directory", "path": "{data}/outputs"}},
+    }
+
+
+def find_file(explicit: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the configuration file to read: ``--config``, ``$GATEWAY_CONFIG``, ./gateway.toml, ~/.config/….
+
+    Raises
+    ------
+    ConfigurationError
+        A file was named and is not there.
+    """
+    named = explicit or (Path(environ["GATEWAY_CONFIG"]) if environ.get("GATEWAY_CONFIG") else None)
+    if named is not None:
+        if not named.expanduser().is_file():
+            raise ConfigurationError(f"the configuration file {named} does not exist")
+        return named.expanduser()
+    config_home = Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    for candidate in (Path("gateway.toml"), config_home / "science-gateway/gateway.toml"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def apply_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Lay ``GATEWAY__A__B=value`` over `raw`. Keys are matched without case; values are TOML, else text."""
+    for variable, text in environ.items():
+        if not variable.startswith(ENV_PREFIX):
+            continue
+        *folders, key = variable.removeprefix(ENV_PREFIX).split("__")
+        place = raw
+        for folder in folders:
+            place = place.setdefault(_same_key(place, folder), {})
+            if not isinstance(place, dict):
+                raise ConfigurationError(f"{variable}: {folder.lower()} is a value, not a section")
+        place[_same_key(place, key)] = _toml_value(text)
+    return raw
+
+
+def _same_key(place: dict[str, Any], wanted: str) -> str:
+    return next((key for key in place if key.lower() == wanted.lower()), wanted.lower())
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def field_errors(error: ValidationError, place: str = "") -> list[FieldError]:
+    """Turn pydantic's mistakes into (dotted place, sentence) pairs."""
+    found = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        key = ".".join(str(part) for part in item["loc"])
+        found.append(
+            FieldError(".".join(p for p in (place, key) if p), item["msg"].removeprefix("Value error, "))
+        )
+    return found
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration.
+
+    Raises
+    ------
+    ConfigurationError
+        The file cannot be read or is wrong; `errors` name every mistake with its key.
+    """
+    environ = os.environ if environ is None else environ
+    file = find_file(path, environ)
+    if file is None:
+        raw = built_in()
+    else:
+        try:
+            raw = tomllib.loads(file.read_text())
+        except OSError as error:
+            raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{file} is not valid TOML: {error}") from None
+    return parse(apply_environment(raw, environ), file)
+
+
+def parse(raw: dict[str, Any], source: Path | None = None) -> Settings:
+    """Type `raw`; see `load`."""
+    if "source" in raw:
+        raise ConfigurationError("the configuration is wrong", [FieldError("source", "is not a section")])
+    try:
+        settings = Settings.model_validate({**raw, "source": source})
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{source or 'the configuration'} has mistakes", field_errors(error)
+        ) from None
+    mistakes = [
+        FieldError(f"gateway.{key}", f"there is no {kind} named {name!r}")
+        for key, name, kind, known in (
+            ("default_target", settings.gateway.default_target, "target", settings.targets),
+            ("default_store", settings.gateway.default_store, "store", settings.stores),
+        )
+        if name is not None and name not in known
+    ]
+    if mistakes:
+        raise ConfigurationError(f"{source or 'the configuration'} has mistakes", mistakes)
+    return settings
