@@ -1,0 +1,1 @@
+"""Tables, the connection to the database, and repositories. The only place with SQL."""

@@ -1,0 +1,116 @@
+"""The connection: SQLite or PostgreSQL, in threads of its own, migrated at start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from gateway.errors import ConfigurationError, GatewayError
+
+T = TypeVar("T")
+
+
+class DatabaseUnavailable(GatewayError):
+    """The database cannot be reached or is locked; nothing was changed."""
+
+    status, problem, title = 503, "database", "The database is not available"
+
+
+def connect(url: str) -> Engine:
+    """Return an engine for `url`.
+
+    On SQLite every transaction begins with BEGIN IMMEDIATE for writes, foreign keys are on, and the journal is WAL
+    (local disks only: WAL needs shared memory).
+
+    Raises
+    ------
+    ConfigurationError
+        The URL is not one of a database.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(parsed, pool_size=8, pool_pre_ping=True)
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        engine = create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False})
+    except (ArgumentError, ImportError) as error:
+        raise ConfigurationError(f"gateway.database cannot be used: {error}") from None
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get("gateway_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+class Database:
+    """Runs functions of a `Connection` in transactions, off the event loop.
+
+    Writers on SQLite take turns in one thread, so they never wait for one another's lock; readers have four.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = connect(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._reader_engine = self.engine.execution_options(gateway_read_only=True)
+        self._writers = ThreadPoolExecutor(1 if self.is_sqlite else 4, "db-write")
+        self._readers = ThreadPoolExecutor(4, "db-read")
+        self.listeners: list[Callable[[], None]] = []
+        """Called on the event loop's thread after each committed write."""
+
+    def migrate(self) -> None:
+        """Bring the tables up to date."""
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        try:
+            with self.engine.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except OperationalError as error:
+            raise DatabaseUnavailable(f"the database cannot be used: {error.orig}") from None
+
+    async def write(self, function: Callable[[Connection], T]) -> T:
+        """Run `function` in a transaction: all of it, or nothing."""
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._writers, self._run, self.engine, function)
+        for listener in self.listeners:
+            listener()
+        return result
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        """Run `function` on one consistent view."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, self._run, self._reader_engine, function
+        )
+
+    @staticmethod
+    def _run(engine: Engine, function: Callable[[Connection], T]) -> T:
+        try:
+            with engine.begin() as connection:
+                return function(connection)
+        except OperationalError as error:
+            raise DatabaseUnavailable(f"the database did not answer: {error.orig}") from None
+
+    def close(self) -> None:
+        """End the threads and connections."""
+        self._writers.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
+        self.engine.dispose()

@@ -1,0 +1,68 @@
+"""Events: what happened, in one order over all jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from gateway.db.tables import counters, events
+
+
+def append(
+    connection: Connection,
+    job_id: str | None,
+    owner: str | None,
+    kind: str,
+    data: Mapping[str, Any],
+    *,
+    at: datetime,
+    evidence: Mapping[str, Any] | None = None,
+) -> int:
+    """Write an event in the caller's transaction and return its sequence.
+
+    The counter's row stays locked until the transaction ends, so a reader that has seen sequence *n* has seen every
+    smaller one that will ever exist.
+    """
+    sequence = connection.execute(
+        update(counters)
+        .where(counters.c.name == "events")
+        .values(value=counters.c.value + 1)
+        .returning(counters.c.value)
+    ).scalar_one()
+    connection.execute(
+        insert(events).values(
+            sequence=sequence,
+            job_id=job_id,
+            owner=owner,
+            at=at,
+            kind=kind,
+            data=dict(data),
+            evidence=dict(evidence) if evidence else None,
+        )
+    )
+    return int(sequence)
+
+
+def after(
+    connection: Connection,
+    sequence: int,
+    *,
+    job_id: str | None = None,
+    owner: str | None = None,
+    limit: int = 500,
+) -> list[RowMapping]:
+    """Return events with a larger sequence, oldest first."""
+    query = select(events).where(events.c.sequence > sequence).order_by(events.c.sequence).limit(limit)
+    if job_id is not None:
+        query = query.where(events.c.job_id == job_id)
+    if owner is not None:
+        query = query.where(events.c.owner == owner)
+    return list(connection.execute(query).mappings())
+
+
+def last_sequence(connection: Connection) -> int:
+    """Return the sequence of the newest event, 0 for none."""
+    return int(connection.execute(select(counters.c.value).where(counters.c.name == "events")).scalar_one())

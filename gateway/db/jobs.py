@@ -1,0 +1,283 @@
+"""Jobs and attempts: queries and the one way to change a state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select, update
+
+from gateway.db import events
+from gateway.db.tables import attempts, idempotency, job_stores, jobs
+from gateway.model.states import ENDED, LIVE, State, check_transition
+
+LIST_COLUMNS = [column for column in jobs.c if column.name != "spec"]
+SORT_COLUMNS = {"created_at": jobs.c.created_at}
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class NewStore:
+    """One store of a new job."""
+
+    store: str
+    path: str | None
+    transfer: str
+
+
+def insert_job(
+    connection: Connection,
+    values: Mapping[str, Any],
+    stores: Sequence[NewStore],
+    *,
+    key: str | None = None,
+    body: str | None = None,
+) -> None:
+    """Store a job in state ``accepted`` or ``draft``, its stores, its idempotency key and its first event."""
+    at = now()
+    connection.execute(insert(jobs).values(version=1, attempt=1, created_at=at, **values))
+    if stores:
+        connection.execute(
+            insert(job_stores),
+            [
+                {
+                    "job_id": values["id"],
+                    "store": item.store,
+                    "position": position,
+                    "path": item.path,
+                    "transfer": item.transfer,
+                    "state": "none",
+                    "count": 0,
+                    "bytes": 0,
+                    "problem": None,
+                    "tries": 0,
+                }
+                for position, item in enumerate(stores)
+            ],
+        )
+    if key is not None:
+        connection.execute(
+            insert(idempotency).values(owner=values["owner"], key=key, body=body, job_id=values["id"], at=at)
+        )
+    events.append(
+        connection, values["id"], values["owner"], "state", {"from": None, "to": str(values["state"])}, at=at
+    )
+
+
+def find_key(connection: Connection, owner: str, key: str) -> RowMapping | None:
+    """Return the job id and body digest stored under an idempotency key."""
+    return (
+        connection.execute(
+            select(idempotency.c.job_id, idempotency.c.body).where(
+                idempotency.c.owner == owner, idempotency.c.key == key
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+
+
+def get(connection: Connection, job_id: str) -> RowMapping | None:
+    """Return a job's row, `spec` included."""
+    return connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+
+
+def find_by_prefix(connection: Connection, prefix: str, owner: str | None) -> list[str]:
+    """Return at most two ids that begin with `prefix`."""
+    query = select(jobs.c.id).where(jobs.c.id.startswith(prefix, autoescape=True)).limit(2)
+    if owner is not None:
+        query = query.where(jobs.c.owner == owner)
+    return list(connection.scalars(query))
+
+
+def stores_of(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[RowMapping]]:
+    """Return the stores of several jobs in one query, in the order that the specification names them."""
+    found: dict[str, list[RowMapping]] = {}
+    query = (
+        select(job_stores)
+        .where(job_stores.c.job_id.in_(list(job_ids)))
+        .order_by(job_stores.c.job_id, job_stores.c.position)
+    )
+    for row in connection.execute(query).mappings():
+        found.setdefault(row["job_id"], []).append(row)
+    return found
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """What a list of jobs is narrowed to."""
+
+    states: tuple[State, ...] = ()
+    target: str | None = None
+    owner: str | None = None
+    text: str | None = None
+    tag: tuple[str, str | None] | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return SQL conditions."""
+        found: list[ColumnElement[bool]] = []
+        if self.states:
+            found.append(jobs.c.state.in_([str(state) for state in self.states]))
+        if self.target is not None:
+            found.append(jobs.c.target == self.target)
+        if self.owner is not None:
+            found.append(jobs.c.owner == self.owner)
+        if self.text:
+            found.append(func.lower(jobs.c.name).contains(self.text.lower(), autoescape=True))
+        if self.tag is not None:
+            name, value = self.tag
+            tagged = jobs.c.tags[name].as_string()
+            found.append(tagged.is_not(None) if value is None else tagged == value)
+        return found
+
+
+def page(
+    connection: Connection,
+    job_filter: JobFilter,
+    *,
+    limit: int,
+    descending: bool = True,
+    after: tuple[datetime, str] | None = None,
+) -> list[RowMapping]:
+    """Return a page of jobs without `spec`, by creation time and id; `after` is the last row of the page before."""
+    conditions = job_filter.conditions()
+    if after is not None:
+        at, job_id = after
+        beyond = jobs.c.created_at < at if descending else jobs.c.created_at > at
+        tie = jobs.c.id < job_id if descending else jobs.c.id > job_id
+        conditions.append(or_(beyond, and_(jobs.c.created_at == at, tie)))
+    order = (jobs.c.created_at.desc(), jobs.c.id.desc()) if descending else (jobs.c.created_at, jobs.c.id)
+    query = select(*LIST_COLUMNS).where(*conditions).order_by(*order).limit(limit)
+    return list(connection.execute(query).mappings())
+
+
+def live(connection: Connection, target: str) -> list[RowMapping]:
+    """Return the live jobs of a target with their current attempt (columns of attempts prefixed ``a_``)."""
+    columns = [*jobs.c, *(column.label(f"a_{column.name}") for column in attempts.c)]
+    query = (
+        select(*columns)
+        .outerjoin(attempts, and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt))
+        .where(jobs.c.target == target, jobs.c.state.in_([str(state) for state in LIVE]))
+        .order_by(jobs.c.created_at, jobs.c.id)
+    )
+    return list(connection.execute(query).mappings())
+
+
+def count_live(connection: Connection) -> dict[str, int]:
+    """Return how many live jobs each target has."""
+    query = (
+        select(jobs.c.target, func.count())
+        .where(jobs.c.state.in_([str(state) for state in LIVE]))
+        .group_by(jobs.c.target)
+    )
+    return {target: count for target, count in connection.execute(query)}
+
+
+def change_state(
+    connection: Connection,
+    job_id: str,
+    after: State,
+    *,
+    evidence: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> bool:
+    """Move a job to `after` with an event, in the caller's transaction.
+
+    Other columns in `values` are written with it. Staying in a state writes the columns alone. Entering ``unknown``
+    keeps the state before in `last_state`.
+
+    Returns
+    -------
+    bool
+        Whether the state changed.
+
+    Raises
+    ------
+    IllegalTransition
+        The table of transitions does not allow it.
+    """
+    row = connection.execute(
+        select(jobs.c.state, jobs.c.owner, jobs.c.version).where(jobs.c.id == job_id).with_for_update()
+    ).one()
+    before = State(row.state)
+    at = now()
+    if before is after:
+        if values:
+            set_columns(connection, job_id, **values)
+        return False
+    check_transition(before, after)
+    if after is State.UNKNOWN:
+        values["last_state"] = str(before)
+    elif before is State.UNKNOWN:
+        values["last_state"] = None
+    if after in ENDED:
+        values.setdefault("ended_at", at)
+    if before is State.LOST:
+        values.setdefault("ended_at", None)
+    connection.execute(
+        update(jobs).where(jobs.c.id == job_id).values(state=str(after), version=row.version + 1, **values)
+    )
+    data = {"from": str(before), "to": str(after)}
+    data |= {
+        k: values[k] for k in ("reason", "message", "exit_code", "scheduler_id") if values.get(k) is not None
+    }
+    events.append(connection, job_id, row.owner, "state", data, at=at, evidence=evidence)
+    return True
+
+
+def set_columns(connection: Connection, job_id: str, **values: Any) -> None:
+    """Write columns of a job; not the state."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(version=jobs.c.version + 1, **values))
+
+
+def observe(connection: Connection, job_ids: Sequence[str], at: datetime) -> None:
+    """Note that the target answered about these jobs (no new version: nothing about the job changed)."""
+    for start in range(0, len(job_ids), 500):
+        chunk = job_ids[start : start + 500]
+        connection.execute(update(jobs).where(jobs.c.id.in_(chunk)).values(observed_at=at))
+
+
+def insert_attempt(connection: Connection, job_id: str, number: int, submission: str) -> None:
+    """Store an attempt with its submission's name, before anything is sent."""
+    connection.execute(
+        insert(attempts).values(
+            job_id=job_id, number=number, submission=submission, created_at=now(), offsets={}
+        )
+    )
+
+
+def set_attempt(connection: Connection, job_id: str, number: int, **values: Any) -> None:
+    """Write columns of an attempt."""
+    connection.execute(
+        update(attempts).where(attempts.c.job_id == job_id, attempts.c.number == number).values(**values)
+    )
+
+
+def get_attempt(connection: Connection, job_id: str, number: int) -> RowMapping | None:
+    """Return one attempt."""
+    query = select(attempts).where(attempts.c.job_id == job_id, attempts.c.number == number)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def attempts_of(connection: Connection, job_id: str) -> list[RowMapping]:
+    """Return all attempts of a job, oldest first."""
+    query = select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number)
+    return list(connection.execute(query).mappings())
+
+
+def set_store(connection: Connection, job_id: str, store: str, **values: Any) -> None:
+    """Write columns of one store of a job."""
+    connection.execute(
+        update(job_stores).where(job_stores.c.job_id == job_id, job_stores.c.store == store).values(**values)
+    )
+
+
+def delete(connection: Connection, job_id: str) -> None:
+    """Forget a job with everything recorded of it."""
+    connection.execute(jobs.delete().where(jobs.c.id == job_id))
