@@ -1,0 +1,1 @@
+"""Outputs: stores, filters, passes of the gateway's own rclone, manifests."""
