@@ -1,0 +1,1 @@
+"""Container images: how they are described, built, found and pulled."""
