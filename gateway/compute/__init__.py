@@ -1,0 +1,1 @@
+"""Where jobs run: transports, schedulers, runtimes, the batch script, targets. Knows no database."""

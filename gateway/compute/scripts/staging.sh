@@ -1,0 +1,111 @@
+# shellcheck shell=bash disable=SC2154 # the arrays are assigned by the caller
+# Publishes the files of many attempts out of one tar stream. Inlined into a remote command; bash 4.2, GNU tar.
+#
+# Each attempt prints one line "<index> <word> [what was said]"; an attempt that fails does not end the others.
+
+# gw_stage_say INDEX WORD [TEXT]: report the outcome of an attempt on one line.
+gw_stage_say() { printf '%s %s %s\n' "$1" "$2" "${3//$'\n'/ }"; }
+
+# gw_stage_overlay FROM TO: lay inputs over a job's folder that is there already, deleting nothing else. What an earlier
+# attempt's payload left is not trusted: links are replaced, never followed.
+gw_stage_overlay() {
+  local from=$1 to=$2 path
+  if [ -L "$to" ] || [ ! -d "$to" ]; then
+    printf '%s is not a folder\n' "$to"
+    return 1
+  fi
+  while IFS= read -r -d '' path; do
+    if [ -L "$to/$path" ]; then rm -f -- "$to/$path" || return 1; fi
+    if [ ! -d "$to/$path" ]; then
+      if [ -e "$to/$path" ]; then rm -f -- "$to/$path" || return 1; fi
+      mkdir -- "$to/$path" || return 1
+    fi
+  done < <(cd "$from" && find . -mindepth 1 -type d -printf '%P\0')
+  while IFS= read -r -d '' path; do
+    mv -f -T -- "$from/$path" "$to/$path" || return 1
+  done < <(cd "$from" && find . -mindepth 1 ! -type d -printf '%P\0')
+}
+
+# gw_stage_control NEW FINAL: publish a control folder, unless the one that is there has been claimed (status 9). What
+# the submission knows of an unclaimed one is kept.
+gw_stage_control() {
+  local new=$1 final=$2 old
+  if [ ! -e "$final" ] && [ ! -L "$final" ]; then
+    mv -T -- "$new" "$final" && return 0
+  fi
+  [ ! -e "$final/claim" ] || return 9
+  if [ -s "$final/scheduler_id" ]; then cp -p -- "$final/scheduler_id" "$new/scheduler_id" || return 1; fi
+  # First out of the way, then looked at again: a claim that was made in between goes back with its folder.
+  old="$new.old"
+  mv -T -- "$final" "$old" || return 1
+  if [ -e "$old/claim" ]; then
+    mv -T -- "$old" "$final" || return 1
+    return 9
+  fi
+  mv -T -- "$new" "$final"
+}
+
+# gw_stage_publish FROM JOB_FOLDER CONTROL_FOLDER: publish one attempt; status 9: it has been claimed.
+gw_stage_publish() {
+  [ ! -e "$3/claim" ] || return 9
+  if [ -e "$2" ] || [ -L "$2" ] || ! mv -T -- "$1/job" "$2"; then
+    gw_stage_overlay "$1/job" "$2" || return 1
+  fi
+  gw_stage_control "$1/control" "$3"
+}
+
+# gw_stage_reserve FOLDER: make the reserve of all attempts below FOLDER, of bytes that no file system packs.
+gw_stage_reserve() {
+  local index
+  local -a files=()
+  for index in "${!gw_stage_jobs[@]}"; do
+    [ ! -d "$1/$index/control" ] || files+=("$1/$index/control/reserve")
+    if [ "${#files[@]}" -ge 200 ]; then
+      head -c 65536 /dev/urandom | tee -- "${files[@]}" >/dev/null
+      files=()
+    fi
+  done
+  [ "${#files[@]}" = 0 ] || head -c 65536 /dev/urandom | tee -- "${files[@]}" >/dev/null
+}
+
+# gw_stage_check FOLDER INDEX: tell whether an attempt arrived whole.
+gw_stage_check() {
+  local bytes count=0 sum=0
+  while read -r bytes; do count=$((count + 1)) sum=$((sum + bytes)); done \
+    < <(find "$1/$2" -type f -printf '%s\n' 2>/dev/null)
+  [ "$count $sum" = "${gw_stage_files[$2]} ${gw_stage_bytes[$2]}" ]
+}
+
+# gw_stage ROOT NONCE: unpack standard input below ROOT and publish all gw_stage_jobs, gw_stage_controls. The arrays
+# gw_stage_files and gw_stage_bytes say how much each attempt must have brought.
+gw_stage() {
+  local root=$1 folder="$1/.staging-$2" index mask status whole=0 said
+  mask=$(umask)
+  umask 077
+  mkdir -p -- "$root" && mkdir -- "$folder" || return 1
+  # shellcheck disable=SC2064 # the folder is known now
+  trap "rm -rf -- $(printf '%q' "$folder")" EXIT
+  # What a broken connection left; nothing takes a day.
+  find "$root" -mindepth 1 -maxdepth 1 -type d -name '.staging-*' -mmin +1440 -exec rm -rf -- {} + 2>/dev/null
+  umask "$mask"
+  tar -x -f - -C "$folder" --no-same-owner --no-same-permissions --no-overwrite-dir || whole=1
+  gw_stage_reserve "$folder" || whole=1
+  mkdir -p -- "${gw_stage_controls[@]%/*}" || whole=1
+  for index in "${!gw_stage_jobs[@]}"; do
+    if [ "$whole" != 0 ] && ! gw_stage_check "$folder" "$index"; then
+      gw_stage_say "$index" torn ''
+      continue
+    fi
+    status=0
+    gw_stage_publish "$folder/$index" "${gw_stage_jobs[index]}" "${gw_stage_controls[index]}" \
+      >"$folder/said" 2>&1 || status=$?
+    case $status in
+      0) gw_stage_say "$index" staged '' ;;
+      9) gw_stage_say "$index" already_claimed '' ;;
+      *)
+        IFS= read -r -d '' -n 1000 said <"$folder/said"
+        gw_stage_say "$index" failed "$said"
+        ;;
+    esac
+  done
+}

@@ -1,0 +1,1 @@
+"""Ways to run commands on a target."""
