@@ -1,0 +1,149 @@
+"""What a scheduler is. Each of its commands is a command line and a pure parser of what came back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Generic, TypeVar
+
+from gateway.model.specification import Resources
+from gateway.settings import PluginSettings
+
+T = TypeVar("T")
+
+
+class Command(ABC, Generic[T]):
+    """A scheduler command: bash text to run, and the meaning of its answer."""
+
+    @abstractmethod
+    def line(self) -> str:
+        """Return bash text; every value in it is quoted."""
+
+    @abstractmethod
+    def parse(self, stdout: str, stderr: str, exit_status: int) -> T:
+        """Return the meaning of the answer. Pure.
+
+        Raises
+        ------
+        SchedulerError
+            The answer means nothing, so nothing is known (never: "the job has ended").
+        """
+
+
+class Phase(StrEnum):
+    """Where the scheduler says a job is."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    RUNNING = "running"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class SchedulerJob:
+    """One job as the scheduler shows it.
+
+    Attributes
+    ----------
+    exit_status
+        As the scheduler reports it, None where it does not say (which proves nothing).
+    reason
+        A word of `gateway.model.states.Reason` where the scheduler says why it ended, else None.
+    comment
+        The scheduler's own words.
+    """
+
+    scheduler_id: str
+    phase: Phase
+    name: str | None = None
+    exit_status: int | None = None
+    reason: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class QueryAnswer:
+    """The jobs that the scheduler knows among those asked for, and what could not be read.
+
+    `jobs` lacks the ids that the scheduler does not know: that is *nothing*, not an end.
+    """
+
+    jobs: Mapping[str, SchedulerJob]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is handed to the scheduler.
+
+    Attributes
+    ----------
+    name
+        ``gw-`` and 12 hex digits: unique, stored before it is sent.
+    control_folder
+        Absolute; holds ``job.sh``, and gets ``scheduler.out`` and ``scheduler.err``.
+    """
+
+    name: str
+    control_folder: str
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class SchedulerFacts:
+    """What was found out once about a scheduler on its target: its dialect and version."""
+
+    dialect: str
+    version: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Scheduler(ABC):
+    """A batch scheduler's commands for one target. Holds settings, no connection."""
+
+    kind: ClassVar[str]
+    Settings: ClassVar[type[PluginSettings]]
+
+    @abstractmethod
+    def detect(self) -> Command[SchedulerFacts]:
+        """Find out the dialect. Run once a connection; its answer is given to the other commands."""
+
+    @abstractmethod
+    def directives(self, submission: Submission, facts: SchedulerFacts) -> list[str]:
+        """Return the script's directive lines (``#PBS …``), in a closed alphabet; [] where there are none.
+
+        Raises
+        ------
+        InvalidRequest
+            A resource or option that this scheduler (or the admin) does not allow.
+        """
+
+    @abstractmethod
+    def submit(self, submission: Submission, facts: SchedulerFacts) -> Command[str]:
+        """Submit ``<control_folder>/job.sh``; the answer is the scheduler's id.
+
+        The parser raises `SubmissionRejected` where the scheduler said no, and `SchedulerError` where nobody knows.
+        """
+
+    @abstractmethod
+    def query(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[QueryAnswer]:
+        """Ask about all of `ids` at once."""
+
+    @abstractmethod
+    def find(self, names: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, tuple[str, ...]]]:
+        """Find own jobs by submission name, history included: name -> ids, oldest first."""
+
+    @abstractmethod
+    def cancel(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
+        """Cancel jobs: id -> None where taken (or already over), else the scheduler's words."""
+
+    @abstractmethod
+    def option_problem(self, option: str) -> str | None:
+        """Say why a user may not set the directive option `option`, or None."""
+
+    def walltime(self, seconds: int) -> str:
+        """Return `HH:MM:SS`."""
+        return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"

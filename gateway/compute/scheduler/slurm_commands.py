@@ -1,0 +1,183 @@
+"""The commands of Slurm: one small class each, its command line and the meaning of its answer."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from gateway.compute.scheduler.answers import NO_ANSWER, Unreadable, by_name, short
+from gateway.compute.scheduler.base import Command, QueryAnswer, SchedulerFacts, SchedulerJob
+from gateway.compute.scheduler.slurm_state import read_job
+from gateway.errors import SchedulerError
+
+IDS_PER_CALL = 5000
+_WIDTHS = {"JobID": 24, "State": 24, "exit_code": 16, "Reason": 80, "Name": 64}
+_FORMAT = ",".join(f"{field}:{width}" for field, width in _WIDTHS.items())
+_ME = '"$(id -un)"'
+_END = re.compile(r"\n?@(squeue|sacct) (\d+)\n")
+# With one id alone, squeue fails for an id that it does not know.
+_UNKNOWN = "Invalid job id specified"
+
+
+@dataclass(frozen=True)
+class Detect(Command[SchedulerFacts]):
+    """Find out the version, and whether ``sacct`` answers."""
+
+    def line(self) -> str:
+        """See `Command`."""
+        return (
+            "for gw_program in sbatch squeue scancel; do\n"
+            '  command -v "$gw_program" >/dev/null || echo "missing $gw_program"\n'
+            "done\n"
+            "sbatch --version\n"
+            "sacct -n -X -S now >/dev/null 2>&1 && echo 'sacct yes'\n"
+            "true"
+        )
+
+    def parse(self, stdout: str, stderr: str, exit_status: int) -> SchedulerFacts:
+        """See `Command`."""
+        if missing := re.findall(r"^missing (\w+)$", stdout, re.MULTILINE):
+            raise SchedulerError(
+                f"the target has no {', '.join(missing)}",
+                hint="put the folder of sbatch into the target's 'path'",
+            )
+        version = re.search(r"^slurm\S* (\d[\w.]*)", stdout, re.MULTILINE)
+        if version is None:
+            raise SchedulerError(f"sbatch told no version: {short(stdout + stderr, 200) or 'it said nothing'}")
+        sacct = "yes" if re.search(r"^sacct yes$", stdout, re.MULTILINE) else "no"
+        return SchedulerFacts("slurm", version[1], {"sacct": sacct})
+
+
+@dataclass(frozen=True)
+class Query(Command[QueryAnswer]):
+    """One ``squeue`` for the account's jobs; ``sacct`` for those it has forgotten, where that answers."""
+
+    ids: tuple[str, ...]
+    accounting: bool
+
+    def line(self) -> str:
+        """See `Command`."""
+        if not self.ids:
+            return "true"
+        lines = []
+        for start in range(0, len(self.ids), IDS_PER_CALL):
+            ids = self.ids[start : start + IDS_PER_CALL]
+            lines.append(f"gw_queue=$(squeue -h -t all -u {_ME} -j {shlex.quote(','.join(ids))} -O {_FORMAT})")
+            lines.append('gw_status=$?\nprintf \'%s\\n@squeue %d\\n\' "$gw_queue" "$gw_status"')
+            if self.accounting:
+                lines.append(self._forgotten(ids))
+        return "\n".join([*lines, '(exit "${gw_status:-0}")'])
+
+    @staticmethod
+    def _forgotten(ids: tuple[str, ...]) -> str:
+        return (
+            "gw_ids=\n"
+            f"for gw_id in {shlex.join(ids)}; do\n"
+            "  case $'\\n'$gw_queue in *$'\\n'\"$gw_id \"*) ;; *) gw_ids=$gw_ids,$gw_id ;; esac\n"
+            "done\n"
+            'if [ -n "$gw_ids" ]; then\n'
+            '  sacct -n -X -P -o JobIDRaw,State,ExitCode,JobName -j "${gw_ids#,}"\n'
+            "  printf '\\n@sacct %d\\n' $?\n"
+            "fi"
+        )
+
+    def parse(self, stdout: str, stderr: str, exit_status: int) -> QueryAnswer:
+        """See `Command`. Where ``sacct`` failed, a job that is absent is a problem, not an unknown id."""
+        if not self.ids:
+            return QueryAnswer({})
+        jobs: dict[str, SchedulerJob] = {}
+        problems: list[str] = []
+        asked = set(self.ids)
+        words = "\n".join(line for line in stderr.split("\n") if _UNKNOWN not in line)
+        only_unknown = _UNKNOWN in stderr and not words.strip()
+        parts = list(_parts(stdout))
+        calls = -(-len(self.ids) // IDS_PER_CALL)
+        if [program for program, _, _ in parts].count("squeue") != calls:
+            said = short(words) or "the answer is not whole"
+            raise SchedulerError(f"squeue failed with status {exit_status}: {said}")
+        for program, text, status in parts:
+            if status != 0 and program == "sacct":
+                problems.append(f"sacct failed with status {status}: {short(words)}")
+            elif status != 0 and not only_unknown:
+                raise SchedulerError(f"squeue failed with status {status}: {short(words) or 'it said nothing'}")
+            for fields in _squeue_lines(text) if program == "squeue" else _sacct_lines(text):
+                if fields[0] in asked and fields[0] not in jobs:
+                    try:
+                        jobs[fields[0]] = read_job(*fields)
+                    except Unreadable as error:
+                        problems.append(f"job {fields[0]}: {error}")
+        return QueryAnswer(jobs, tuple(problems) if asked - jobs.keys() else ())
+
+
+def _parts(stdout: str) -> Iterator[tuple[str, str, int]]:
+    """Yield (program, output, status) of each call: its mark follows its output."""
+    pieces = _END.split(stdout)
+    for text, program, status in zip(pieces[0::3], pieces[1::3], pieces[2::3], strict=False):
+        yield program, text, int(status[:9])
+
+
+def _squeue_lines(text: str) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield id, state, exit code, reason, name, by fixed columns; a line that was cut off has no state."""
+    starts = [0]
+    for width in _WIDTHS.values():
+        starts.append(starts[-1] + width)
+    for line in text.split("\n"):
+        if re.match(r"\d+( |\Z)", line, re.ASCII):
+            cells = [line[a:b].strip() for a, b in pairwise(starts)]
+            yield cells[0], cells[1] if len(line) > starts[4] else "", cells[2], cells[3], cells[4]
+
+
+def _sacct_lines(text: str) -> Iterator[tuple[str, str, str, str, str]]:
+    for line in text.split("\n"):
+        cells = line.split("|", 3)
+        if len(cells) == 4:
+            yield cells[0], cells[1], cells[2], "", cells[3]
+
+
+@dataclass(frozen=True)
+class Find(Command[Mapping[str, tuple[str, ...]]]):
+    """Find own jobs by name, in the queue and in the accounts of the last month."""
+
+    names: tuple[str, ...]
+    accounting: bool
+
+    def line(self) -> str:
+        """See `Command`."""
+        names = shlex.quote(",".join(self.names))
+        lines = [f"squeue -h -t all -u {_ME} -n {names} -o '%A|%j' || exit"]
+        if self.accounting:
+            lines.append(f"sacct -n -X -P -S now-31days -u {_ME} --name={names} -o JobIDRaw,JobName || exit")
+        return "\n".join([*lines, "echo '@end'"])
+
+    def parse(self, stdout: str, stderr: str, exit_status: int) -> Mapping[str, tuple[str, ...]]:
+        """See `Command`."""
+        lines = stdout.rstrip().split("\n")
+        if exit_status != 0 or lines[-1] != "@end":
+            raise SchedulerError(f"squeue failed with status {exit_status}: {short(stderr) or 'it said nothing'}")
+        cells = [line.split("|", 1) for line in lines if re.match(r"\d+\|", line, re.ASCII)]
+        return by_name(self.names, [(name, found) for found, name in cells])
+
+
+@dataclass(frozen=True)
+class Cancel(Command[Mapping[str, str | None]]):
+    """Cancel jobs with ``scancel``: TERM to every process, and KILL after the site's delay."""
+
+    ids: tuple[str, ...]
+
+    def line(self) -> str:
+        """See `Command`."""
+        return f"scancel {shlex.join(self.ids)}" if self.ids else "true"
+
+    def parse(self, stdout: str, stderr: str, exit_status: int) -> Mapping[str, str | None]:
+        """See `Command`. What is unknown or over needs no cancelling."""
+        said = {
+            match[1]: match[0].strip()
+            for match in re.finditer(r"^.*job id (\d+)(?:_\S*)?: .*$", stderr, re.MULTILINE | re.ASCII)
+        }
+        over = re.compile(r"invalid job id|already complet", re.IGNORECASE)
+        if exit_status != 0 and (NO_ANSWER.search(stderr) or not any(asked in said for asked in self.ids)):
+            raise SchedulerError(f"scancel failed with status {exit_status}: {short(stderr) or 'it said nothing'}")
+        return {asked: None if over.search(said.get(asked, "")) else said.get(asked) for asked in self.ids}
