@@ -62,9 +62,7 @@ def packages_tar(modified: int = 1) -> bytes:
             entry.mtime, entry.uid, entry.uname = modified, 7, "someone"
             tar.addfile(entry, io.BytesIO(content))
 
-        folders = {
-            f"./{'/'.join(name.split('/')[:n])}" for name in INSTALLED for n in range(1, name.count("/") + 1)
-        }
+        folders = {f"./{'/'.join(name.split('/')[:n])}" for name in INSTALLED for n in range(1, name.count("/") + 1)}
         for folder in ["./", "./dev", "./root", *sorted(folders)]:
             add(folder, tarfile.DIRTYPE, 0o700 if folder == "./root" else 0o755)
         add("./dev/null", tarfile.CHRTYPE, 0o666)
@@ -258,9 +256,7 @@ def test_a_failed_installation_says_why_and_leaves_nothing(bench: Bench) -> None
 
 def test_a_failed_packer_ends_the_build_and_leaves_nothing(bench: Bench) -> None:
     packer = bench.program("packer", 'echo "FATAL ERROR: no space left" >&2; exit 1')
-    bench.machine = Machine(
-        etc=bench.machine.etc, mmdebstrap=bench.machine.mmdebstrap, mksquashfs=str(packer)
-    )
+    bench.machine = Machine(etc=bench.machine.etc, mmdebstrap=bench.machine.mmdebstrap, mksquashfs=str(packer))
     bench.installs(f"cat {bench.packages}; head -c 4000000 /dev/zero")
 
     with pytest.raises(ImageError, match="no space left"):
@@ -314,9 +310,7 @@ def test_what_a_killed_build_left_is_removed_by_the_next(bench: Bench) -> None:
 
 
 def test_a_missing_program_comes_with_the_line_that_installs_it(bench: Bench) -> None:
-    bench.machine = Machine(
-        etc=bench.machine.etc, mmdebstrap="/nowhere/mmdebstrap", mksquashfs="/nowhere/mksquashfs"
-    )
+    bench.machine = Machine(etc=bench.machine.etc, mmdebstrap="/nowhere/mmdebstrap", mksquashfs="/nowhere/mksquashfs")
 
     with pytest.raises(MissingProgram, match="mmdebstrap and mksquashfs") as caught:
         bench.build()
@@ -344,13 +338,9 @@ def test_subordinate_ids_are_found_by_name_and_by_number(tmp_path: Path, owner: 
 
 def test_both_formats_of_package_sources_are_read(tmp_path: Path) -> None:
     lines = tmp_path / "sources.list"
-    lines.write_text(
-        "# comment\ndeb [arch=amd64 signed-by=/k.gpg] http://m/debian trixie main\ndeb-src http://m x y\n"
-    )
+    lines.write_text("# comment\ndeb [arch=amd64 signed-by=/k.gpg] http://m/debian trixie main\ndeb-src http://m x y\n")
     blocks = tmp_path / "debian.sources"
-    blocks.write_text(
-        "Types: deb\nURIs: http://m/debian\nSuites: bookworm bookworm-updates\nComponents: main\n"
-    )
+    blocks.write_text("Types: deb\nURIs: http://m/debian\nSuites: bookworm bookworm-updates\nComponents: main\n")
 
     assert suites_of(lines) == ["trixie"]
     assert suites_of(blocks) == ["bookworm", "bookworm-updates"]

@@ -56,8 +56,7 @@ class StopSignal:
 
 def _step_text(seconds: float, report: Report, cumulative: float, begun: float) -> str:
     solved = "\n".join(
-        f"direct:  Solving for {name}, Initial residual = {first:.6g}, Final residual = {last:.6g}, "
-        "No Iterations 1"
+        f"direct:  Solving for {name}, Initial residual = {first:.6g}, Final residual = {last:.6g}, No Iterations 1"
         for name, (first, last) in report.residuals.items()
     )
     local, total = report.continuity
@@ -110,9 +109,7 @@ def run(parameters: Parameters, out: Path) -> int:
             if stopped or step % parameters.write_interval == 0 or step == parameters.steps:
                 write_fields(out, flow, step, seconds)
             if stop.number is not None and stopped:
-                log.write(
-                    f"Stopped by signal {stop.number}; the fields at {time_name(seconds)} s are written."
-                )
+                log.write(f"Stopped by signal {stop.number}; the fields at {time_name(seconds)} s are written.")
                 return 128 + stop.number
         log.write("End\n")
     return 0

@@ -158,9 +158,7 @@ def _spectrum(size: int, end: int, width: float) -> tuple[Array, Array]:
     return values, vectors
 
 
-def _solver(
-    x: tuple[Array, Array], y: tuple[Array, Array], constant: float, factor: float
-) -> Callable[[Array], Array]:
+def _solver(x: tuple[Array, Array], y: tuple[Array, Array], constant: float, factor: float) -> Callable[[Array], Array]:
     """Answer what solves ``(constant + factor · Laplacian) f = b``; a singular mode is left out."""
     denominator = constant + factor * (x[0][:, None] + y[0][None, :])
     singular = np.abs(denominator) < 1e-9 * np.abs(denominator).max()
@@ -177,9 +175,7 @@ def _solver(
 def _laplacian(wide: Array, width: float) -> Array:
     """Five-point Laplacian of the inner values of an array that has its neighbours around it."""
     inner = wide[1:-1, 1:-1]
-    second: Array = (
-        wide[2:, 1:-1] + wide[:-2, 1:-1] + wide[1:-1, 2:] + wide[1:-1, :-2] - 4 * inner
-    ) / width**2
+    second: Array = (wide[2:, 1:-1] + wide[:-2, 1:-1] + wide[1:-1, 2:] + wide[1:-1, :-2] - 4 * inner) / width**2
     return second
 
 

@@ -1,0 +1,1 @@
+"""Container runtimes: each brings a bash library with its functions."""

@@ -1,0 +1,47 @@
+"""What a container runtime is: a bash library with five functions, inlined into the batch script."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from gateway import templates
+from gateway.compute.runtime.settings import RuntimeSettings
+
+
+class Runtime(ABC):
+    """A container runtime.
+
+    The library defines, for kind ``x`` (``-`` becomes ``_``), functions that read the variables of
+    ``docs/job-folder.md`` and may use ``lib/payload.sh`` and ``lib/pull.sh``:
+
+    ``gw_x_available``
+        status 0 where this node can use it; sets ``gw_problem`` to one sentence otherwise.
+    ``gw_x_prepare IMAGE``
+        makes the pulled image file usable (an unpacked folder …) and sets ``gw_root``; status not 0 and
+        ``gw_problem`` where it cannot.
+    ``gw_x_run``
+        runs ``gw_command`` in the container, in the job's folder, and replaces the calling process; its status is
+        the payload's. The caller has put that process into a process group of its own, ``gw_payload_pid``.
+    ``gw_x_stop SECONDS``
+        asks the payload to end, and forces it after SECONDS: the whole tree, in whatever process group.
+    ``gw_x_alive``
+        status 0 while anything of the payload lives.
+    """
+
+    kind: ClassVar[str]
+    Settings: ClassVar[type[RuntimeSettings]] = RuntimeSettings
+
+    @abstractmethod
+    def library(self) -> str:
+        """Return the text of the bash library."""
+
+
+class LibraryRuntime(Runtime):
+    """A runtime whose library is a file of ``job_templates/lib``."""
+
+    library_name: ClassVar[str]
+
+    def library(self) -> str:
+        """Return the text of the file."""
+        return templates.library(self.library_name)

@@ -1,0 +1,37 @@
+#!/bin/bash
+% for line in directives:
+${line | n}
+% endfor
+gw_locale="$LC_ALL" LC_ALL=C GW_INLINED=yes
+gw_job=${job_id}
+gw_attempt=${attempt}
+gw_folder=${job_folder}
+gw_control=${control_folder}
+gw_scheduler=${scheduler_kind}
+gw_preamble=${preamble}
+gw_walltime=${walltime}
+gw_reserve=${reserve}
+gw_kill_delay=${kill_delay}
+gw_grace=${grace}
+gw_runtimes=(${words(runtimes) | n})
+gw_image_cache=${image_cache}
+gw_image_ref=${image_ref}
+gw_image_digest=${image_digest}
+gw_image_mirrors=(${words(image_mirrors) | n})
+gw_command=(${words(command) | n})
+gw_env_names=(${words(env) | n})
+gw_env_values=(${words(env.values()) | n})
+gw_binds=(${words(binds) | n})
+gw_gpus=${gpus}
+gw_scratch=${scratch}
+gw_rclone=${rclone}
+gw_stores=(${words(stores) | n})
+gw_transfer_store=(${words(t.store for t in transfers) | n})
+gw_transfer_source=(${words(t.source for t in transfers) | n})
+gw_transfer_destination=(${words(t.destination for t in transfers) | n})
+gw_transfer_type=(${words(t.content_type for t in transfers) | n})
+gw_transfer_args=(${words("\n".join(t.arguments) for t in transfers) | n})
+gw_sync_interval=${sync_interval}
+gw_sync_settle=${sync_settle}
+${libraries | n}
+gw_main "$@"; exit
