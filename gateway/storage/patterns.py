@@ -206,9 +206,7 @@ def _character_class(name: str, at: int, pattern: str) -> tuple[CharacterClass, 
     ranges: list[tuple[str, str]] = []
     while name[at : at + 1] != "]" or at == first:
         if at >= len(name):
-            raise FilterError(
-                f"The pattern {pattern!r} has a '[' without ']'; write '\\[' for the character."
-            )
+            raise FilterError(f"The pattern {pattern!r} has a '[' without ']'; write '\\[' for the character.")
         if name.startswith(_NAMED_CLASSES, at):
             raise FilterError(f"The pattern {pattern!r} has a named class; write ranges such as [0-9].")
         low, at = _character(name, at, pattern)
@@ -260,9 +258,7 @@ def _share_character(left: Token, right: Token) -> bool:
     return True
 
 
-def _overlap(
-    left: Sequence[Item], right: Sequence[Item], many: Item, meet: Callable[[Item, Item], bool]
-) -> bool:
+def _overlap(left: Sequence[Item], right: Sequence[Item], many: Item, meet: Callable[[Item, Item], bool]) -> bool:
     """Whether one sequence can match both, where `many` stands for any number of items."""
     waiting, seen = [(0, 0)], {(0, 0)}
     while waiting:

@@ -89,9 +89,7 @@ def segments(draw: st.DrawFn, name: str) -> str:
 def patterns(draw: st.DrawFn, paths: Sequence[str]) -> str:
     names = draw(st.one_of(st.sampled_from(list(paths)), PATHS)).split("/")
     names = names[: draw(st.integers(1, len(names)))]
-    pattern = "/".join([draw(segments(name)) for name in names]) + draw(
-        st.sampled_from(["", "", "", "/**", "/", "/*"])
-    )
+    pattern = "/".join([draw(segments(name)) for name in names]) + draw(st.sampled_from(["", "", "", "/**", "/", "/*"]))
     pattern = draw(st.sampled_from(["", "", "", "**/"])) + pattern
     try:
         matches(pattern, "x")

@@ -55,9 +55,7 @@ def copied(transfer: Transfer, lines: Sequence[str], job: Path, work: Path) -> d
     return {str(path.relative_to(store)): path.read_bytes().decode() for path in found}
 
 
-def check_with_rclone(
-    paths: Sequence[str], outputs: Sequence[OutputRule], exclude: Sequence[str]
-) -> set[str]:
+def check_with_rclone(paths: Sequence[str], outputs: Sequence[OutputRule], exclude: Sequence[str]) -> set[str]:
     """Hold rclone, run as planned, against what `land` says of both kinds of passes; answer what landed."""
     stored: dict[When, list[tuple[str, str, str]]] = {"running": [], "end": []}
     expected: dict[When, list[tuple[str, str, str]]] = {"running": [], "end": []}
@@ -77,9 +75,7 @@ def check_with_rclone(
             row = (landing.destination, path, landing.content_type or "")
             expected["end"].append(row)
             expected["running"] += [row] * (landing.when == "running")
-    assert {when: sorted(rows) for when, rows in stored.items()} == {
-        w: sorted(rows) for w, rows in expected.items()
-    }
+    assert {when: sorted(rows) for when, rows in stored.items()} == {w: sorted(rows) for w, rows in expected.items()}
     return {place for place, _, _ in stored["end"]}
 
 
@@ -169,9 +165,7 @@ def test_without_a_reported_collision_no_two_files_land_on_one_path(
         ("A", ["A"], ["a"]),
     ],
 )
-def test_a_trap_of_the_pattern_language_is_avoided(
-    source: str, landing: list[str], staying: list[str]
-) -> None:
+def test_a_trap_of_the_pattern_language_is_avoided(source: str, landing: list[str], staying: list[str]) -> None:
     assert {path for path in landing + staying if matches(source, path)} == set(landing)
     assert check_with_rclone(landing + staying, [OutputRule(source)], []) == set(landing)
     assert check_with_rclone(landing + staying, [], [source]) == set(staying)
@@ -199,9 +193,7 @@ def test_rclone_does_not_walk_folders_without_outputs(tmp_path: Path) -> None:
 # --- planning
 
 
-@pytest.mark.parametrize(
-    "destination", ["/x", "../x", "a/../b", "a//b", ".gateway", ".gateway/x", "a\nb", "x" * 1025]
-)
+@pytest.mark.parametrize("destination", ["/x", "../x", "a/../b", "a//b", ".gateway", ".gateway/x", "a\nb", "x" * 1025])
 def test_a_destination_outside_the_jobs_place_is_refused(destination: str) -> None:
     with pytest.raises(FilterError):
         plan_transfers([OutputRule("a/*", destination)], [])
@@ -313,9 +305,7 @@ def test_rules_for_the_end_need_no_background_pass() -> None:
 
 
 def test_a_moved_folder_is_walked_from_where_its_paths_change() -> None:
-    first, second = plan_transfers(
-        [OutputRule("r/a/*", "s/a"), OutputRule("r/b/*", "s/b"), OutputRule("q/*", "t")], []
-    )
+    first, second = plan_transfers([OutputRule("r/a/*", "s/a"), OutputRule("r/b/*", "s/b"), OutputRule("q/*", "t")], [])
     assert (first.source_folder, first.destination_folder, first.final) == (
         "r",
         "s",

@@ -23,18 +23,12 @@ def typed(pattern: str) -> str:
         pattern += "**"
     words = re.findall(r"\\.|.", pattern, re.DOTALL)
     raw = set("*?[]!^-/")
-    return "".join(
-        word if word[0] == "\\" or word in raw else "\\'" if word == "'" else f"'{word}'" for word in words
-    )
+    return "".join(word if word[0] == "\\" or word in raw else "\\'" if word == "'" else f"'{word}'" for word in words)
 
 
 def bash_matches(root: Path, patterns: Sequence[str]) -> list[set[str]]:
-    loops = [
-        f"for f in {typed(p)}; do [[ -f $f ]] && printf '%s\\0' \"$f\"; done; printf '\\0'" for p in patterns
-    ]
-    script = "\n".join(
-        ["shopt -s globstar dotglob nullglob; shopt -s globskipdots 2>/dev/null", *loops, "exit 0"]
-    )
+    loops = [f"for f in {typed(p)}; do [[ -f $f ]] && printf '%s\\0' \"$f\"; done; printf '\\0'" for p in patterns]
+    script = "\n".join(["shopt -s globstar dotglob nullglob; shopt -s globskipdots 2>/dev/null", *loops, "exit 0"])
     run = subprocess.run(
         ["bash", "--noprofile", "--norc", "-s"],
         input=script.encode(),

@@ -1,0 +1,1 @@
+"""Where outputs end. Knows no database."""

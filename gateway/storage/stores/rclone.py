@@ -1,0 +1,247 @@
+"""Any remote of rclone that an administrator configured; run by the gateway's own rclone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from gateway.compute.transport.base import RcloneRemote
+from gateway.errors import GatewayError, NotFound, StoreError
+from gateway.model.job import Probe
+from gateway.storage.content_types import DEFAULT
+from gateway.storage.names import clean_path
+from gateway.storage.rclone import Rclone, address
+from gateway.storage.rclone_library import RcloneLibrary
+from gateway.storage.stores.base import Place, Store, StoreContext, StoredObject, StoreSettings
+from gateway.storage.stores.headers import metadata_value
+from gateway.storage.stores.rclone_settings import RcloneSettings
+
+PIECE = 4 * 1024 * 1024
+_NAME = "STORE"
+_QUICK = ("--low-level-retries", "1")
+_LIST_TIMEOUT, _TIMEOUT = 3600.0, 60.0
+# Names that S3 itself would take, but some services, and XML, would not.
+_S3_ENCODING = "Slash,BackSlash,Del,Ctl,InvalidUtf8,Dot"
+
+
+class RcloneStore(Store):
+    """A remote of rclone.
+
+    `annotate` does nothing: most remotes can only write metadata with the whole object again. Content types are
+    set at upload; on S3 so are ``job``, ``case`` and ``owner``. `signed_url` exists on S3 only: elsewhere
+    ``rclone link`` would make a file public.
+    """
+
+    kind: ClassVar[str] = "rclone"
+    Settings: ClassVar[type[StoreSettings]] = RcloneSettings
+
+    def __init__(self, settings: StoreSettings, context: StoreContext) -> None:
+        super().__init__(settings, context)
+        assert isinstance(settings, RcloneSettings)
+        self._settings = settings
+        self._s3 = settings.backend == "s3"
+        self._rclone = Rclone()
+        self._library = RcloneLibrary(lambda: self._rclone.binary, context.data)
+        self._secrets = {key: secret.reveal() for key, secret in settings.secrets.items()}
+        self._known: dict[str, str] | None = None
+
+    # --- places
+
+    async def _options(self) -> dict[str, str]:
+        """All options of the remote; passwords in rclone's obscured form."""
+        if self._known is None:
+            passwords = await self._password_options()
+            options = {**self._settings.plain_options(), **self._secrets}
+            if self._s3:
+                options.setdefault("encoding", _S3_ENCODING)
+            for key in passwords & self._secrets.keys():
+                result = await self._rclone.run(["obscure", "-"], data=self._secrets[key].encode(), timeout=_TIMEOUT)
+                if result.exit_status:
+                    raise StoreError(f"store {self.name}: rclone does not take {key}")
+                options[key] = result.stdout.decode().strip()
+            self._known = options
+        return self._known
+
+    async def _password_options(self) -> set[str]:
+        """Names of the backend's options that rclone wants obscured; says so where it has no such backend."""
+        result = await self._rclone.run(["config", "providers"], timeout=_TIMEOUT)
+        if result.exit_status:
+            raise result.error(f"store {self.name}: asking rclone for its backends")
+        for provider in json.loads(result.stdout):
+            if self._settings.backend in (provider["Name"], *(provider.get("Aliases") or ())):
+                return {option["Name"] for option in provider["Options"] if option["IsPassword"]}
+        raise StoreError(f"store {self.name}: this rclone has no backend {self._settings.backend!r}")
+
+    async def _place(self, place: Place) -> RcloneRemote:
+        below = clean_path(place.prefix)
+        return RcloneRemote(await self._options(), f"{self._settings.root.rstrip('/')}/{below}", self._arguments(place))
+
+    def _arguments(self, place: Place) -> tuple[str, ...]:
+        if not self._s3:
+            return ()
+        found = ["--s3-no-check-bucket"]
+        if "storage_class" not in self._settings.remote:
+            found += ["--s3-storage-class", "STANDARD"]
+        for key, value in (("job", place.job_id), ("case", place.case), ("owner", place.owner)):
+            if value:
+                found += ["--header-upload", f"x-amz-meta-{key}: {metadata_value(value)}"]
+        return tuple(found)
+
+    async def _address(self, place: Place, path: str) -> tuple[RcloneRemote, str]:
+        remote = await self._place(place)
+        return remote, address(_NAME, remote, clean_path(path))
+
+    # --- Store
+
+    async def probe(self) -> list[Probe]:
+        """See `Store.probe`."""
+        place = Place(".gateway-probe", "")
+        fix = "check remote, secrets and root, and that this machine reaches the service"
+        try:
+            version = await self._library.version()
+            await self.write(place, "probe", b"probe", "text/plain")
+            read = b"".join([piece async for piece in self.read(place, "probe")])
+            rows = await self._library.top(await self._place(place))
+            await self.purge(place)
+        except GatewayError as error:
+            return [Probe(name="store", status="failed", detail=error.message, fix=error.hint or fix)]
+        if read != b"probe" or [row.get("Name") for row in rows] != ["probe"]:
+            detail = "what was written reads back as something else"
+            return [Probe(name="store", status="failed", detail=detail, fix=fix)]
+        detail = f"{self._settings.backend} remote can be written, listed and read (rclone {version})"
+        return [Probe(name="store", status="ok", detail=detail)]
+
+    async def prepare(self, place: Place) -> None:
+        """See `Store.prepare`. On S3 there are no folders, and buckets are the administrator's."""
+        if not self._s3:
+            await self._library.make(await self._place(place))
+
+    async def push_remote(self, place: Place, valid_for: timedelta, *, target: str) -> RcloneRemote | None:
+        """Hand the configured secrets to the node where the administrator chose ``transfer = "push"``.
+
+        They are not short-lived: rclone has no general way to make such ones. ``auto`` therefore relays.
+        """
+        return await self._place(place) if self.settings.transfer == "push" else None
+
+    async def relay_remote(self, place: Place) -> RcloneRemote:
+        """See `Store.relay_remote`."""
+        return await self._place(place)
+
+    async def list(self, place: Place, prefix: str = "") -> AsyncIterator[StoredObject]:
+        """See `Store.list`. Times are the service's own where others would cost a request for each object."""
+        remote = await self._place(place)
+        folder, slash, last = prefix.rpartition("/")
+        where = address(_NAME, remote, clean_path(folder, empty=not slash), folder=True)
+        options = ["--files-only", "--no-mimetype", "--use-server-modtime", "--fast-list", *_QUICK]
+        options += ["--hash", "--hash-type", "md5"] if self._s3 else []
+        rest = b""
+        try:
+            rows = self._rclone.stream(["lsjson", "-R", *options, where], {_NAME: remote}, what=self._what("listing"))
+            async for chunk in rows:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    row = _row(line)
+                    if row is not None and str(row["Path"]).startswith(last):
+                        yield _stored(folder + slash + row["Path"], row)
+        except NotFound:
+            return
+
+    async def stat(self, place: Place, path: str) -> StoredObject | None:
+        """See `Store.stat`."""
+        remote, where = await self._address(place, path)
+        options = ["--stat", *_QUICK, *(("--hash", "--hash-type", "md5") if self._s3 else ())]
+        result = await self._rclone.run(["lsjson", *options, where], {_NAME: remote}, timeout=_TIMEOUT)
+        if result.exit_status:
+            error = result.error(self._what(f"looking at {path!a}"))
+            if isinstance(error, NotFound):
+                return None
+            raise error
+        row = json.loads(result.stdout or b"null")
+        return _stored(path, row) if row and not row.get("IsDir") else None
+
+    async def read(self, place: Place, path: str, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """See `Store.read`."""
+        found = await self.stat(place, path)  # `rclone cat` of a folder's name would print all its files
+        if found is None:
+            raise NotFound(f"store {self.name}: there is no file {path!a}")
+        rest = max(found.size - offset, 0)
+        count = rest if length is None else min(length, rest)
+        if count == 0:
+            return
+        remote, where = await self._address(place, path)
+        arguments = ["cat", "--offset", str(offset), "--count", str(count), *_QUICK, where]
+        got = 0
+        async for chunk in self._rclone.stream(arguments, {_NAME: remote}, what=self._what(f"reading {path!a}")):
+            got += len(chunk)
+            yield chunk
+        if got != count:
+            raise StoreError(f"store {self.name}: {path!a} changed or ended while it was read")
+
+    async def write(self, place: Place, path: str, data: bytes, content_type: str) -> None:
+        """See `Store.write`."""
+        remote, where = await self._address(place, path)
+        headers = ["--header-upload", f"Content-Type: {content_type or DEFAULT}"] if self._s3 else []
+        arguments = ["rcat", "--size", str(len(data)), *remote.arguments, *headers, *_QUICK, where]
+        result = await self._rclone.run(arguments, {_NAME: remote}, data=data, timeout=_TIMEOUT)
+        if result.exit_status:
+            raise result.error(self._what(f"writing {path!a}"))
+
+    async def annotate(self, place: Place, path: str, content_type: str | None, metadata: Mapping[str, str]) -> None:
+        """Do nothing: see the class."""
+
+    async def signed_url(
+        self,
+        place: Place,
+        path: str,
+        valid_for: timedelta,
+        download_name: str,
+    ) -> str | None:
+        """See `Store.signed_url`. ``rclone link`` cannot add a name to save under."""
+        if not self._s3:
+            return None
+        remote, where = await self._address(place, path)
+        expire = f"{max(int(valid_for.total_seconds()), 1)}s"
+        result = await self._rclone.run(["link", "--expire", expire, *_QUICK, where], {_NAME: remote}, timeout=_TIMEOUT)
+        if result.exit_status:
+            raise result.error(self._what(f"signing the address of {path!a}"))
+        url = result.stdout.decode().strip()
+        return url if url.startswith(("https://", "http://")) else None
+
+    async def purge(self, place: Place) -> None:
+        """See `Store.purge`."""
+        remote = await self._place(place)
+        where = address(_NAME, remote, folder=True)
+        result = await self._rclone.run(["purge", *_QUICK, where], {_NAME: remote}, timeout=_LIST_TIMEOUT)
+        if result.exit_status:
+            error = result.error(self._what("removing"))
+            if not isinstance(error, NotFound):
+                raise error
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        self._library.close()
+
+    def _what(self, text: str) -> str:
+        return f"store {self.name}: {text}"
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """One line of lsjson's array; None for its brackets."""
+    text = line.strip().removesuffix(b",")
+    if not text.startswith(b"{"):
+        return None
+    row: dict[str, Any] = json.loads(text)
+    return row
+
+
+def _stored(path: str, row: Mapping[str, Any]) -> StoredObject:
+    modified = row.get("ModTime")
+    return StoredObject(
+        path,
+        max(int(row.get("Size", 0)), 0),
+        datetime.fromisoformat(modified) if modified else None,
+        row.get("MimeType"),
+        (row.get("Hashes") or {}).get("md5"),
+    )

@@ -1,0 +1,162 @@
+"""A folder on a target, read and written by remote bash. Links below its root are never followed."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from gateway.compute.transport.base import Transport
+from gateway.errors import NotFound, StoreError, StoreUnreachable, TargetError, TargetUnreachable
+from gateway.storage.content_types import guess
+from gateway.storage.names import from_disk, to_disk
+from gateway.storage.stores.base import StoredObject
+
+PIECE = 4 * 1024 * 1024
+_MISSING, _REFUSED = 44, 45
+
+# A folder is entered name by name, and where that led is looked at: a link put there in between is seen.
+_ENTER = f"""\
+unset CDPATH; LC_ALL=C
+enter() {{
+  local at name
+  if [ "$make" = 1 ]; then mkdir -p -- "$root" || exit 1; fi
+  cd -P -- "$root" 2>/dev/null || exit {_MISSING}
+  at=$PWD
+  for name; do
+    if [ "$make" = 1 ] && [ ! -e "./$name" ]; then mkdir -- "./$name" 2>/dev/null; fi
+    if [ -L "./$name" ]; then exit {_REFUSED}; fi
+    if [ ! -e "./$name" ]; then exit {_MISSING}; fi
+    cd -P -- "./$name" 2>/dev/null || exit {_REFUSED}
+    at=${{at%/}}/$name
+    if [ "$PWD" != "$at" ]; then exit {_REFUSED}; fi
+  done
+}}
+regular() {{
+  if [ -L "./$1" ] || [ ! -f "./$1" ]; then exit {_MISSING}; fi
+}}
+"""
+
+
+class TargetFolder:
+    """A root that the administrator chose on a target, and what is below it.
+
+    Paths are in rclone's standard names, relative and clean (`gateway.storage.names`).
+
+    Parameters
+    ----------
+    root
+        Absolute path on the target.
+    """
+
+    def __init__(self, transport: Transport, root: str) -> None:
+        self._transport = transport
+        self._root = root
+
+    async def make(self, path: str) -> None:
+        """Make a folder and those above it."""
+        await self._run(f"making {path!a}", path, "", make=True)
+
+    async def walk(self, path: str) -> list[StoredObject]:
+        """Return the regular files below `path`, by paths relative to it; none where it is not there."""
+        command = r"find . -mindepth 1 -type f -printf '%P\0%s\0%T@\0'"
+        try:
+            out = await self._run(f"listing {path!a}", path, command, timeout=300)
+        except NotFound:
+            return []
+        fields = out.split(b"\0")[:-1]
+        rows = zip(fields[::3], fields[1::3], fields[2::3], strict=True)
+        return [_stored(from_disk(name), size, modified) for name, size, modified in rows]
+
+    async def stat(self, path: str) -> StoredObject | None:
+        """Return one regular file."""
+        folder, name = _split(path)
+        command = rf"regular {name}; find ./{name} -maxdepth 0 -type f -printf '%s\0%T@\0'"
+        try:
+            size, modified, _ = (await self._run(f"looking at {path!a}", folder, command)).split(b"\0")
+        except (NotFound, ValueError):
+            return None
+        return _stored(path, size, modified)
+
+    async def read(self, path: str, offset: int, length: int | None) -> AsyncIterator[bytes]:
+        """Yield the bytes of a regular file in pieces of at most 4 MiB.
+
+        Raises
+        ------
+        NotFound
+            There is none, or it is a link, a device …
+        """
+        folder, name = _split(path)
+        left = length
+        while left is None or left > 0:
+            count = PIECE if left is None else min(PIECE, left)
+            flags = "nofollow,skip_bytes,count_bytes,fullblock"
+            command = f"regular {name}; dd if=./{name} iflag={flags} bs=1M skip={offset} count={count} status=none"
+            piece = await self._run(f"reading {path!a}", folder, command, timeout=300)
+            if piece:
+                yield piece
+            if len(piece) < count:
+                return
+            offset += len(piece)
+            left = None if left is None else left - len(piece)
+
+    async def write(self, path: str, data: bytes) -> None:
+        """Put a file in one step: readers see the old one or the new one."""
+        folder, name = _split(path)
+        part = f"./.{secrets.token_hex(8)}.part"
+        command = f"cat >{part} && mv -fT -- {part} ./{name} || {{ rm -f -- {part}; exit 1; }}"
+        await self._run(f"writing {path!a}", folder, command, data=data, make=True, timeout=300)
+
+    async def remove(self, path: str) -> None:
+        """Remove a folder and everything below it; a link in its place is removed itself."""
+        folder, name = _split(path)
+        try:
+            await self._run(f"removing {path!a}", folder, f"rm -rf -- ./{name}", timeout=600)
+        except NotFound:
+            return
+
+    async def _run(
+        self,
+        what: str,
+        folder: str,
+        command: str,
+        *,
+        data: bytes = b"",
+        make: bool = False,
+        timeout: float = 60,
+    ) -> bytes:
+        names = " ".join(quoted(name) for name in to_disk(folder).split(b"/") if name)
+        head = f"root={shlex.quote(self._root)}; make={int(make)}\n"
+        script = f"{head}{_ENTER}enter {names}\n{command}\n"
+        try:
+            result = await self._transport.run(script, data=data, timeout=timeout)
+        except TargetUnreachable as error:
+            raise StoreUnreachable(f"{what}: {error.message}") from None
+        except TargetError as error:
+            raise StoreError(f"{what}: {error.message}") from None
+        if result.exit_status == _MISSING:
+            raise NotFound(f"{what}: there is no such thing on the target")
+        if result.exit_status == _REFUSED:
+            raise StoreError(f"{what}: a link or a file stands where a folder should be")
+        if result.exit_status:
+            words = " ".join(result.stderr.decode(errors="replace").split())[-300:]
+            raise StoreError(f"{what}: {words or f'ended with status {result.exit_status}'}")
+        return result.stdout
+
+
+def quoted(name: bytes) -> str:
+    """Return a name as one word of bash, whatever bytes it holds."""
+    try:
+        return shlex.quote(name.decode())
+    except UnicodeDecodeError:
+        return "$'" + "".join(f"\\x{byte:02x}" for byte in name) + "'"
+
+
+def _split(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")
+    return folder, quoted(to_disk(name))
+
+
+def _stored(path: str, size: bytes, modified: bytes) -> StoredObject:
+    return StoredObject(path, int(size), datetime.fromtimestamp(float(modified), UTC), guess(path))
