@@ -25,6 +25,14 @@ class DatabaseUnavailable(GatewayError):
     status, problem, title = 503, "database", "The database is not available"
 
 
+def check_url(url: str) -> None:
+    """Raise `ConfigurationError` unless `url` is one of a database that can be used here. Opens nothing."""
+    try:
+        make_url(url).get_dialect().import_dbapi()
+    except (ArgumentError, ImportError) as error:
+        raise ConfigurationError(f"gateway.database cannot be used: {error}") from None
+
+
 def connect(url: str) -> Engine:
     """Return an engine for `url`.
 
@@ -97,9 +105,7 @@ class Database:
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run `function` on one consistent view."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._readers, self._run, self._reader_engine, function
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._run, self._reader_engine, function)
 
     @staticmethod
     def _run(engine: Engine, function: Callable[[Connection], T]) -> T:

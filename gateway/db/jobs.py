@@ -65,9 +65,7 @@ def insert_job(
         connection.execute(
             insert(idempotency).values(owner=values["owner"], key=key, body=body, job_id=values["id"], at=at)
         )
-    events.append(
-        connection, values["id"], values["owner"], "state", {"from": None, "to": str(values["state"])}, at=at
-    )
+    events.append(connection, values["id"], values["owner"], "state", {"from": None, "to": str(values["state"])}, at=at)
 
 
 def find_key(connection: Connection, owner: str, key: str) -> RowMapping | None:
@@ -129,7 +127,8 @@ class JobFilter:
         if self.owner is not None:
             found.append(jobs.c.owner == self.owner)
         if self.text:
-            found.append(func.lower(jobs.c.name).contains(self.text.lower(), autoescape=True))
+            named = func.lower(jobs.c.name).contains(self.text.lower(), autoescape=True)
+            found.append(or_(named, jobs.c.id.startswith(self.text, autoescape=True)))
         if self.tag is not None:
             name, value = self.tag
             tagged = jobs.c.tags[name].as_string()
@@ -179,6 +178,12 @@ def count_live(connection: Connection) -> dict[str, int]:
     return {target: count for target, count in connection.execute(query)}
 
 
+def count_by_state(connection: Connection) -> dict[str, int]:
+    """Return how many jobs are in each state."""
+    query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+    return {state: count for state, count in connection.execute(query)}
+
+
 def change_state(
     connection: Connection,
     job_id: str,
@@ -224,9 +229,7 @@ def change_state(
         update(jobs).where(jobs.c.id == job_id).values(state=str(after), version=row.version + 1, **values)
     )
     data = {"from": str(before), "to": str(after)}
-    data |= {
-        k: values[k] for k in ("reason", "message", "exit_code", "scheduler_id") if values.get(k) is not None
-    }
+    data |= {k: values[k] for k in ("reason", "message", "exit_code", "scheduler_id") if values.get(k) is not None}
     events.append(connection, job_id, row.owner, "state", data, at=at, evidence=evidence)
     return True
 
@@ -246,9 +249,7 @@ def observe(connection: Connection, job_ids: Sequence[str], at: datetime) -> Non
 def insert_attempt(connection: Connection, job_id: str, number: int, submission: str) -> None:
     """Store an attempt with its submission's name, before anything is sent."""
     connection.execute(
-        insert(attempts).values(
-            job_id=job_id, number=number, submission=submission, created_at=now(), offsets={}
-        )
+        insert(attempts).values(job_id=job_id, number=number, submission=submission, created_at=now(), offsets={})
     )
 
 

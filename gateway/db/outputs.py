@@ -58,9 +58,7 @@ def remove(connection: Connection, job_id: str, store: str, paths: Sequence[str]
         for path, size in _sizes(connection, job_id, store, chunk).items():
             _add(change, path, -1, -size)
         connection.execute(
-            delete(outputs).where(
-                outputs.c.job_id == job_id, outputs.c.store == store, outputs.c.path.in_(chunk)
-            )
+            delete(outputs).where(outputs.c.job_id == job_id, outputs.c.store == store, outputs.c.path.in_(chunk))
         )
     _apply(connection, job_id, store, change)
 
@@ -182,7 +180,5 @@ def after_prefix(prefix: str) -> str:
 
 def get(connection: Connection, job_id: str, store: str, path: str) -> RowMapping | None:
     """Return one file."""
-    query = select(outputs).where(
-        outputs.c.job_id == job_id, outputs.c.store == store, outputs.c.path == path
-    )
+    query = select(outputs).where(outputs.c.job_id == job_id, outputs.c.store == store, outputs.c.path == path)
     return connection.execute(query).mappings().one_or_none()

@@ -36,9 +36,7 @@ def _aware(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-Time = Annotated[
-    datetime, AfterValidator(_aware), PlainSerializer(_rfc3339, return_type=str, when_used="json")
-]
+Time = Annotated[datetime, AfterValidator(_aware), PlainSerializer(_rfc3339, return_type=str, when_used="json")]
 """A moment; RFC 3339 in UTC on the wire."""
 
 

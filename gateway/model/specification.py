@@ -78,8 +78,8 @@ class Image(Model):
         for ref in (self.ref, *self.mirrors):
             if not re.match(r"^(https?://[^\s/@]+/\S+|file:///\S+|/\S+)\Z", ref):
                 raise ValueError(
-                    f"{ref.split('?')[0]!r} is not an image reference that this gateway can fetch: use "
-                    "https://…, http://… (without a user name in it), file:///… or a path on the target"
+                    "is not an image reference that this gateway can fetch: use https://…, http://… (without a "
+                    "user name in it), file:///… or a path on the target"
                 )
         return self
 
@@ -98,8 +98,7 @@ class Output(Model):
     source: Annotated[Line, StringConstraints(min_length=1, max_length=1024)]
     destination: Annotated[Line, StringConstraints(max_length=1024)] | None = None
     content_type: (
-        Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]+/[A-Za-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9-]+)?$")]
-        | None
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]+/[A-Za-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9-]+)?$")] | None
     ) = None
     follow: bool = False
     when: Literal["running", "end"] = "running"
@@ -127,9 +126,7 @@ class Input(Model):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [
-            n for n in ("content", "url", "upload", "job", "target_path") if getattr(self, n) is not None
-        ]
+        given = [n for n in ("content", "url", "upload", "job", "target_path") if getattr(self, n) is not None]
         if len(given) != 1:
             raise ValueError("needs exactly one of content, url, upload, job (with output) or target_path")
         if (self.job is None) != (self.output is None):
@@ -194,9 +191,7 @@ class JobSpecification(Model):
 
     name: Annotated[Line, StringConstraints(min_length=1, max_length=200)] = "job"
     target: Name | None = None
-    stores: tuple[Annotated[StoreChoice, BeforeValidator(_plain_store)], ...] = Field(
-        default=(), max_length=8
-    )
+    stores: tuple[Annotated[StoreChoice, BeforeValidator(_plain_store)], ...] = Field(default=(), max_length=8)
     image: Annotated[Image, BeforeValidator(_plain_image)] | None = None
     command: tuple[Argument, ...] | None = Field(default=None, min_length=1, max_length=10_000)
     script: Argument | None = None
@@ -209,9 +204,7 @@ class JobSpecification(Model):
     resources: Resources = Resources()
     sync: Sync = Sync()
     retry: Retry = Retry()
-    tags: dict[TagName, Annotated[Line, StringConstraints(max_length=256)]] = Field(
-        default_factory=dict, max_length=64
-    )
+    tags: dict[TagName, Annotated[Line, StringConstraints(max_length=256)]] = Field(default_factory=dict, max_length=64)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

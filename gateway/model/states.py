@@ -60,9 +60,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset(_LIVE_TARGETS),
     State.HELD: frozenset(_LIVE_TARGETS),
     State.RUNNING: frozenset({State.QUEUED, State.HELD, State.FINALIZING, State.UNKNOWN}),
-    State.FINALIZING: frozenset(
-        {State.STAGING, State.SUCCEEDED, State.FAILED, State.CANCELLED, State.UNKNOWN}
-    ),
+    State.FINALIZING: frozenset({State.STAGING, State.SUCCEEDED, State.FAILED, State.CANCELLED, State.UNKNOWN}),
     State.UNKNOWN: frozenset(
         {State.ACCEPTED, State.STAGING, State.QUEUED, State.HELD, State.RUNNING, State.FINALIZING, State.LOST}
     ),

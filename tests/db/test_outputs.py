@@ -45,9 +45,7 @@ def _job(connection: Connection, job_id: str) -> None:
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=3)
 paths = st.lists(names, min_size=1, max_size=4).map("/".join)
-steps = st.lists(
-    st.tuples(st.booleans(), st.dictionaries(paths, st.integers(0, 1000), max_size=8)), max_size=6
-)
+steps = st.lists(st.tuples(st.booleans(), st.dictionaries(paths, st.integers(0, 1000), max_size=8)), max_size=6)
 
 
 def _expected(files: dict[str, int]) -> dict[str, tuple[int, int]]:
@@ -98,9 +96,7 @@ def test_one_level_shows_files_and_folders_beside_each_other(database: Database)
     with database.engine.begin() as connection:
         outputs.upsert(connection, JOB, "s", [outputs.OutputRow(p, 10, "final", 1) for p in tree])
         top = [row["path"] for row in outputs.files(connection, JOB, "s", one_level=True)]
-        top_folders = [
-            (row["prefix"], row["count"], row["bytes"]) for row in outputs.subfolders(connection, JOB, "s")
-        ]
+        top_folders = [(row["prefix"], row["count"], row["bytes"]) for row in outputs.subfolders(connection, JOB, "s")]
         vtk = [row["path"] for row in outputs.files(connection, JOB, "s", prefix="VTK/", one_level=True)]
         begun = [row["path"] for row in outputs.files(connection, JOB, "s", prefix="VTK/c_1", one_level=True)]
     assert top == ["a.txt"]

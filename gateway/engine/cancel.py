@@ -1,0 +1,64 @@
+"""Carries out requests to cancel: gracefully by the word `stop`, then by the scheduler."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from gateway.compute.remote import RemoteScript
+from gateway.compute.scheduler.base import SchedulerFacts
+from gateway.compute.target import Target
+from gateway.db import jobs
+from gateway.db.database import Database
+from gateway.engine.timing import Timing
+from gateway.model.states import State
+
+Row = RowMapping
+
+
+def due(row: Row, now: datetime, timing: Timing) -> bool:
+    """Say whether a cancel request has something to be done about it now."""
+    if row["cancel_requested_at"] is None or row["a_submitted_at"] is None:
+        return False
+    if State(row["state"]) not in {State.QUEUED, State.HELD, State.RUNNING, State.UNKNOWN}:
+        return False
+    sent = row["a_cancel_sent_at"]
+    return sent is None or (now - sent).total_seconds() >= timing.cancel_grace
+
+
+def _stop_words(rows: Sequence[Row]) -> str:
+    return "\n".join(f"printf 'stop\\n' >>{shlex.quote(row['a_control_folder'] + '/control')}" for row in rows)
+
+
+async def send_cancels(
+    target: Target, database: Database, rows: Sequence[Row], facts: SchedulerFacts, timing: Timing
+) -> None:
+    """Send every due cancel of a target in one remote command.
+
+    A run that holds its claim is asked by the word ``stop`` in its ``control`` file, so that it can keep its outputs;
+    the scheduler is told at once where there is no claim yet, else after the grace time.
+    """
+    now = datetime.now(UTC)
+    chosen = [row for row in rows if due(row, now, timing)]
+    if not chosen:
+        return
+    by_scheduler = [
+        row["a_scheduler_id"]
+        for row in chosen
+        if row["a_scheduler_id"] and (row["a_claimed_at"] is None or row["a_cancel_sent_at"] is not None)
+    ]
+    script = RemoteScript()
+    script.add("stop", _stop_words(chosen))
+    if by_scheduler:
+        script.add("cancel", target.scheduler.cancel(by_scheduler, facts).line())
+    await target.transport.run(script.text, timeout=timing.poll_timeout)
+
+    def sent(connection: Any) -> None:
+        for row in chosen:
+            jobs.set_attempt(connection, row["id"], row["attempt"], cancel_sent_at=now)
+
+    await database.write(sent)

@@ -1,0 +1,85 @@
+"""Background passes that the gateway itself runs for stores that the node cannot push to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import RowMapping
+
+from gateway.compute.target import Target
+from gateway.db import jobs
+from gateway.db.database import Database
+from gateway.engine import write
+from gateway.engine.plan import JobPlan, StorePlan, plan_job
+from gateway.errors import GatewayError
+from gateway.model.states import State
+from gateway.storage.relay import RelayOptions, relay_pass
+from gateway.storage.stores.base import Store
+
+log = logging.getLogger(__name__)
+
+Row = RowMapping
+AT_ONCE = 2
+"""Relay passes of one target at the same time: each is one more SSH connection."""
+
+
+class RelayPasses:
+    """One task for each running job that has a relayed store. Never two passes of a store at once."""
+
+    def __init__(self, target: Target, database: Database, stores: Mapping[str, Store]) -> None:
+        self.target = target
+        self.database = database
+        self.stores = stores
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    def follow(self, rows: Sequence[Row]) -> None:
+        """Start tasks for jobs whose payload runs, and end those of jobs that no longer run."""
+        running = {row["id"]: row for row in rows if row["state"] == State.RUNNING and row["a_payload_started_at"]}
+        for job_id in set(self._tasks) - set(running):
+            if job_id not in {row["id"] for row in rows}:
+                self._tasks.pop(job_id).cancel()
+        for job_id, row in running.items():
+            if job_id not in self._tasks:
+                self._tasks[job_id] = asyncio.create_task(self._run(row))
+
+    async def _run(self, row: Row) -> None:
+        found = await self.database.read(lambda c: jobs.stores_of(c, [row["id"]]))
+        relayed = {item["store"] for item in found.get(row["id"], []) if item["transfer"] == "relay"}
+        plan = plan_job(row, row["stores"])
+        interval = plan.specification.sync.interval
+        if not relayed or interval is None:
+            return
+        while True:
+            await asyncio.sleep(interval)
+            for item in plan.stores:
+                if item.name in relayed:
+                    async with self._turn:
+                        await self._pass(row, plan, item)
+
+    async def _pass(self, row: Row, plan: JobPlan, item: StorePlan) -> None:
+        store = self.stores[item.name]
+        options = RelayOptions(settle=plan.specification.sync.settle)
+        try:
+            source = await self.target.transport.relay_source(row["a_job_folder"])
+            await store.prepare(item.place)
+            result = await relay_pass(source, store, item.place, item.transfers, final=False, options=options)
+        except GatewayError as error:
+            log.warning("job %s, store %s: background pass: %s", row["id"], item.name, error)
+            return
+        rows = [write.placed_row(row["attempt"], path, size) for path, size in result.copied]
+        await self.database.write(lambda c: write.note_outputs(c, row, item.name, rows))
+
+    async def stop(self, job_id: str) -> None:
+        """End a job's background passes and wait until the last one is over."""
+        task = self._tasks.pop(job_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End all background passes."""
+        for job_id in list(self._tasks):
+            await self.stop(job_id)

@@ -1,0 +1,96 @@
+"""One remote command that sees all live jobs of a target: the scheduler's answer and what changed in their records."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import RowMapping
+
+from gateway.compute.records import RecordRequest, RecordUpdate, parse_records, records_section
+from gateway.compute.remote import RemoteScript
+from gateway.compute.scheduler.base import QueryAnswer, Scheduler, SchedulerFacts, SchedulerJob
+from gateway.compute.transport.base import CommandResult
+from gateway.errors import SchedulerError
+
+QUERY, RECORDS, FIND = "query", "records", "find"
+KEPT = "kept-"
+"""Before a submission's name: the scheduler's answer as the submit command kept it."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a tick saw.
+
+    Attributes
+    ----------
+    asked
+        False where the scheduler's answer could not be used; `problem` says why.
+    whole
+        False where it could be used but some ids were not answered: those that are not in `jobs` are then unanswered,
+        not unknown.
+    """
+
+    jobs: Mapping[str, SchedulerJob] = field(default_factory=dict)
+    records: Mapping[str, RecordUpdate] = field(default_factory=dict)
+    found: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
+    asked: bool = False
+    whole: bool = False
+    problem: str | None = None
+
+
+def record_request(row: RowMapping) -> RecordRequest:
+    """Return what to read of a job's records since last time."""
+    return RecordRequest(row["a_control_folder"], dict(row["a_offsets"] or {}))
+
+
+def poll_script(
+    scheduler: Scheduler,
+    facts: SchedulerFacts,
+    ids: Sequence[str],
+    lost: Mapping[str, str],
+    requests: Sequence[RecordRequest],
+) -> RemoteScript:
+    """Return the tick's script.
+
+    Parameters
+    ----------
+    ids
+        Scheduler ids to ask about.
+    lost
+        Submissions whose answer was lost, with their control folders: looked for by name.
+    """
+    script = RemoteScript()
+    if ids:
+        script.add(QUERY, scheduler.query(ids, facts).line())
+    if lost:
+        script.add(FIND, scheduler.find(list(lost), facts).line())
+    for name, folder in lost.items():
+        script.add(KEPT + name, f"cat {shlex.quote(folder + '/scheduler_id')} 2>/dev/null")
+    if requests:
+        script.add(RECORDS, records_section(requests))
+    return script
+
+
+def read_sight(
+    scheduler: Scheduler,
+    facts: SchedulerFacts,
+    ids: Sequence[str],
+    names: Sequence[str],
+    sections: Mapping[str, CommandResult],
+) -> Sight:
+    """Return the meaning of the tick's answer. A scheduler that cannot be understood says nothing, not 'ended'."""
+    answer, found, asked, problem = QueryAnswer({}), dict[str, tuple[str, ...]](), True, None
+    try:
+        if QUERY in sections:
+            answer = scheduler.query(ids, facts).parse(*sections[QUERY].text())
+        if FIND in sections:
+            found = dict(scheduler.find(names, facts).parse(*sections[FIND].text()))
+    except SchedulerError as error:
+        asked, problem = False, error.message
+    records = parse_records(sections[RECORDS].stdout) if RECORDS in sections else {}
+    kept = {name: sections[KEPT + name].text()[0] for name in names if KEPT + name in sections}
+    whole = asked and not answer.problems
+    return Sight(answer.jobs, records, found, kept, asked, whole, problem or "; ".join(answer.problems) or None)

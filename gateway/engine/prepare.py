@@ -1,0 +1,174 @@
+"""Makes an attempt ready to be staged: credentials, filters, script, inputs."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gateway.compute.scheduler.base import SchedulerFacts, Submission
+from gateway.compute.script import PushTransfer, ScriptRequest, command_of, render
+from gateway.compute.staging import StagedAttempt, StagedFile
+from gateway.compute.target import Target
+from gateway.compute.tools import bring_rclone
+from gateway.compute.transport.base import RcloneRemote
+from gateway.engine.plan import Folders, JobPlan, StorePlan, folders_of
+from gateway.errors import StagingFailed, TargetError
+from gateway.storage.stores.base import Store
+
+SLACK = timedelta(hours=1)
+"""Credentials outlive walltime and reserve by this much."""
+QUEUE_ALLOWANCE = timedelta(hours=24)
+"""How long a job may wait in the queue before its credentials are renewed for the first time."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An attempt ready to be staged, and how each store gets its outputs."""
+
+    staged: StagedAttempt
+    submission: Submission
+    script: str
+    folders: Folders
+    transfers: Mapping[str, str]
+
+
+def credentials_life(plan: JobPlan) -> timedelta:
+    """Return how long credentials must hold once the job runs."""
+    resources, sync = plan.specification.resources, plan.specification.sync
+    return timedelta(seconds=resources.walltime + sync.reserve) + SLACK
+
+
+async def push_remotes(plan: JobPlan, target: Target, stores: Mapping[str, Store]) -> dict[str, RcloneRemote]:
+    """Return the remotes of the stores that the node itself can push to; the others are relayed."""
+    found = {}
+    for item in plan.stores:
+        store = stores[item.name]
+        if store.settings.transfer == "relay":
+            continue
+        await store.prepare(item.place)
+        life = credentials_life(plan) + QUEUE_ALLOWANCE
+        remote = await store.push_remote(item.place, life, target=target.name)
+        if remote is not None:
+            found[item.name] = remote
+    return found
+
+
+def credentials_file(names: tuple[str, ...], remotes: Mapping[str, RcloneRemote]) -> bytes:
+    """Return the lines of the node's credentials file."""
+    lines = []
+    for index, name in enumerate(names):
+        for key, value in remotes[name].environment(f"S{index}").items():
+            if "\n" in value or "\0" in value:
+                raise StagingFailed(f"store {name}: the setting {key} holds a line break")
+            lines.append(f"{key}={value}\n")
+    return "".join(lines).encode()
+
+
+def _push_transfers(pushed: tuple[StorePlan, ...], remotes: Mapping[str, RcloneRemote]) -> tuple[PushTransfer, ...]:
+    found = []
+    for index, item in enumerate(pushed):
+        remote = remotes[item.name]
+        for transfer in item.transfers:
+            path = posixpath.join(remote.root, transfer.destination_folder.strip("/")).rstrip("/")
+            found.append(
+                PushTransfer(
+                    store=index,
+                    source=transfer.source_folder,
+                    destination=f"S{index}:{path}",
+                    content_type=transfer.content_type,
+                    arguments=remote.arguments,
+                    running_filter=transfer.running,
+                    final_filter=transfer.final,
+                )
+            )
+    return tuple(found)
+
+
+async def check_relays(plan: JobPlan, pushed: Mapping[str, RcloneRemote], target: Target, folder: str) -> None:
+    """Refuse early, in one sentence, what could not be relayed later.
+
+    Raises
+    ------
+    StagingFailed
+    """
+    relayed = [item.name for item in plan.stores if item.name not in pushed]
+    if not relayed:
+        return
+    try:
+        await target.transport.relay_source(folder)
+    except TargetError as error:
+        if error.status == 503:
+            raise
+        raise StagingFailed(f"store {relayed[0]}: {error.message}", hint=error.hint) from None
+
+
+async def prepare(
+    plan: JobPlan,
+    submission_name: str,
+    target: Target,
+    facts: SchedulerFacts,
+    stores: Mapping[str, Store],
+) -> Prepared:
+    """Make everything that staging sends.
+
+    Raises
+    ------
+    StagingFailed, StoreError, TargetError
+    """
+    paths = await target.paths()
+    folders = folders_of(paths, plan.job_id, plan.attempt)
+    remotes = await push_remotes(plan, target, stores)
+    await check_relays(plan, remotes, target, folders.job)
+    pushed = tuple(item for item in plan.stores if item.name in remotes)
+    names = tuple(item.name for item in pushed)
+    specification = plan.specification
+    submission = Submission(submission_name, folders.control, specification.resources)
+    transfers = _push_transfers(pushed, remotes)
+    rclone = await bring_rclone(target.transport, paths.tools) if pushed else None
+    libraries = {runtime.kind: runtime.library() for runtime in target.runtimes}
+    settings = target.scheduler_settings
+    script = render(
+        ScriptRequest(
+            job_id=plan.job_id,
+            attempt=plan.attempt,
+            job_folder=folders.job,
+            control_folder=folders.control,
+            scheduler_kind=target.scheduler.kind,
+            directives=target.scheduler.directives(submission, facts),
+            preamble=settings.preamble,
+            walltime=specification.resources.walltime,
+            reserve=specification.sync.reserve,
+            kill_delay=settings.kill_delay,
+            grace=10.0,
+            runtimes=tuple(libraries) if specification.image else ("host",),
+            runtime_libraries=libraries,
+            image_cache=paths.image_cache,
+            image=specification.image,
+            command=command_of(specification),
+            env=specification.env,
+            binds=target.binds,
+            gpus=specification.resources.gpus,
+            scratch=target.settings.scratch,
+            rclone=rclone,
+            stores=names,
+            transfers=transfers,
+            sync_interval=specification.sync.interval,
+            sync_settle=specification.sync.settle,
+        )
+    )
+    control_files = [StagedFile("job.sh", script.encode(), 0o700)]
+    if pushed:
+        control_files.append(StagedFile("credentials", credentials_file(names, remotes), 0o600))
+    for number, transfer in enumerate(transfers):
+        for kind, lines in (("running", transfer.running_filter), ("final", transfer.final_filter)):
+            text = "".join(f"{line}\n" for line in lines)
+            control_files.append(StagedFile(f"filter.{number}.{kind}", text.encode(), 0o600))
+    inputs = [
+        StagedFile(item.path, (item.content or "").encode(), 0o755 if item.executable else 0o644)
+        for item in specification.inputs
+    ]
+    staged = StagedAttempt(plan.job_id, plan.attempt, folders.job, folders.control, tuple(inputs), tuple(control_files))
+    how = {item.name: "push" if item.name in remotes else "relay" for item in plan.stores}
+    return Prepared(staged, submission, script, folders, how)

@@ -1,0 +1,45 @@
+"""How long the engine waits before it believes something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds.
+
+    Attributes
+    ----------
+    record_grace
+        After the scheduler says that a job ended: how long its final record may still be on its way (shared file
+        systems cache names for some seconds).
+    unseen_grace
+        How long the scheduler may not know a job before its state is shown as ``unknown``.
+    lost_grace
+        How long, after that, before it is ``lost``.
+    unreachable_grace
+        How long a target may not answer before its jobs are shown as ``unknown``.
+    submit_grace
+        After a submission whose answer was lost: how long before the gateway submits again.
+    cancel_grace
+        How long a job that was asked to stop may take before the scheduler is told to end it.
+    submit_timeout, poll_timeout
+        For one remote command.
+    rescue_delays
+        Waits between tries to complete the outputs of an ended job.
+    """
+
+    record_grace: float = 10.0
+    unseen_grace: float = 15.0
+    lost_grace: float = 120.0
+    unreachable_grace: float = 30.0
+    submit_grace: float = 30.0
+    cancel_grace: float = 60.0
+    submit_timeout: float = 120.0
+    poll_timeout: float = 60.0
+    stage_timeout: float = 600.0
+    rescue_delays: tuple[float, ...] = (1.0, 5.0, 15.0, 30.0, 60.0)
+    staging_tries: int = 3
+    batch: int = 50
+    idle_interval: float = 60.0

@@ -1,0 +1,1 @@
+"""What people can ask. Writes intents into the database; never calls the engine."""

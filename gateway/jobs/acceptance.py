@@ -1,0 +1,188 @@
+"""Decides whether a specification can be carried out here, before anything is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.compute.target import Target
+from gateway.db.jobs import NewStore
+from gateway.errors import FieldError, InvalidRequest
+from gateway.jobs.pointers import find_bad_text, invalid_request, pointer
+from gateway.model.specification import Input, JobSpecification, Output, StoreChoice
+from gateway.settings import Settings
+from gateway.storage.filters import FilterError, OutputRule, find_collisions, plan_transfers
+from gateway.storage.patterns import parse_pattern
+from gateway.storage.stores.base import Store
+
+_LATER = {
+    "url": "files by URL",
+    "upload": "uploads",
+    "job": "outputs of other jobs",
+    "target_path": "files on the target",
+}
+
+
+MAX_STARS = 2000
+"""Of all patterns together: comparing each with each takes time with the square of their number."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A specification that can be carried out, with its defaults filled in."""
+
+    specification: JobSpecification
+    target: str
+    stores: tuple[NewStore, ...]
+
+
+class Acceptance:
+    """Checks specifications against what this gateway has. Blocking, without effects."""
+
+    def __init__(self, settings: Settings, targets: Mapping[str, Target], stores: Mapping[str, Store]) -> None:
+        self.settings = settings
+        self.targets = targets
+        self.stores = stores
+
+    def accept(self, body: Any) -> Accepted:
+        """Check the body of ``POST /jobs``.
+
+        Raises
+        ------
+        InvalidRequest
+            Names every field that is wrong.
+        """
+        specification = read_specification(body)
+        errors: list[FieldError] = []
+        target = self._target(specification, errors)
+        stores = self._stores(specification, body, errors)
+        for number, item in enumerate(specification.inputs):
+            errors += _input_errors(number, item)
+        errors += output_errors(specification)
+        if target is not None:
+            errors += _target_errors(specification, target)
+        if errors or target is None:
+            raise InvalidRequest(errors)
+        return Accepted(specification, target.name, stores)
+
+    def _target(self, specification: JobSpecification, errors: list[FieldError]) -> Target | None:
+        name = specification.target or self.settings.default_target
+        if name is None:
+            errors.append(FieldError("#/target", f"must be one of {_names(self.targets)}: there is no default"))
+            return None
+        if name not in self.targets:
+            errors.append(FieldError("#/target", f"is not a target of this gateway ({_names(self.targets)})"))
+        return self.targets.get(name)
+
+    def _stores(self, specification: JobSpecification, body: Any, errors: list[FieldError]) -> tuple[NewStore, ...]:
+        choices = specification.stores
+        if not choices and self.settings.default_store is not None:
+            choices = (StoreChoice(store=self.settings.default_store),)
+        if not choices:
+            errors.append(FieldError("#/stores", f"must name one of {_names(self.stores)}: there is no default"))
+        found = []
+        for number, choice in enumerate(choices):
+            store = self.stores.get(choice.store)
+            if store is None:
+                place: list[str | int] = ["stores", number]
+                if specification.stores and isinstance(body["stores"][number], dict):
+                    place.append("store")
+                detail = f"is not a store of this gateway ({_names(self.stores)})"
+                errors.append(FieldError(pointer(place), detail))
+                continue
+            if choice.path is not None and choice.path.endswith("/"):
+                errors.append(FieldError(f"#/stores/{number}/path", "must not end with '/'"))
+            if choice.path is not None and store.settings.layout == "container":
+                errors.append(
+                    FieldError(f"#/stores/{number}/path", "this store has a container for each job, no paths")
+                )
+            found.append(NewStore(choice.store, choice.path, store.settings.transfer))
+        return tuple(found)
+
+
+def read_specification(body: Any) -> JobSpecification:
+    """Type the body of ``POST /jobs``.
+
+    Raises
+    ------
+    InvalidRequest
+        Names every field that is wrong.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest([FieldError("#", "must be a JSON object: the job's specification")])
+    if (place := find_bad_text(body)) is not None:
+        raise InvalidRequest([FieldError(pointer(place), "must be valid Unicode")])
+    try:
+        return JobSpecification.model_validate(body)
+    except ValidationError as error:
+        raise invalid_request(error, body, fields=JobSpecification.model_fields) from None
+
+
+def output_errors(specification: JobSpecification) -> list[FieldError]:
+    """Return what is wrong with the outputs and exclusions."""
+    errors = []
+    for number, pattern in enumerate(specification.exclude):
+        try:
+            parse_pattern(pattern)
+        except FilterError as error:
+            errors.append(FieldError(f"#/exclude/{number}", str(error)))
+    exclude = () if errors else specification.exclude
+    if specification.outputs is not None:
+        errors += _rule_errors(specification.outputs, exclude, "#/outputs")
+    for number, choice in enumerate(specification.stores):
+        if choice.outputs is not None:
+            errors += _rule_errors(choice.outputs, exclude, f"#/stores/{number}/outputs")
+    return errors
+
+
+def _rule_errors(outputs: Sequence[Output], exclude: Sequence[str], place: str) -> list[FieldError]:
+    rules = [OutputRule(o.source, o.destination, o.content_type, o.follow, o.when) for o in outputs]
+    errors = []
+    for number, rule in enumerate(rules):
+        for field, alone in (("source", OutputRule(rule.source)), ("destination", rule)):
+            try:
+                find_collisions([alone])
+            except FilterError as error:
+                errors.append(FieldError(f"{place}/{number}/{field}", str(error)))
+                break
+    if errors:
+        return errors
+    if sum(rule.source.count("*") for rule in rules) > MAX_STARS:
+        return [FieldError(place, f"has more than {MAX_STARS} wildcards '*' in all")]
+    try:
+        plan_transfers(rules, exclude)
+        return [FieldError(f"{place}/{found.second}", found.sentence) for found in find_collisions(rules)]
+    except FilterError as error:
+        return [FieldError(place, str(error))]
+
+
+def _input_errors(number: int, item: Input) -> list[FieldError]:
+    return [
+        FieldError(f"#/inputs/{number}/{kind}", f"{what} cannot be inputs yet: give the file's content")
+        for kind, what in _LATER.items()
+        if getattr(item, kind) is not None
+    ]
+
+
+def _target_errors(specification: JobSpecification, target: Target) -> list[FieldError]:
+    errors = []
+    if specification.image is None and not target.allow_host:
+        errors.append(FieldError("#/image", "is needed: this target does not run jobs without a container"))
+    for name in specification.resources.options:
+        if problem := target.scheduler.option_problem(name):
+            errors.append(FieldError(pointer(["resources", "options", name]), problem))
+    check = getattr(target.scheduler, "check", None)  # what needs no knowledge of the dialect
+    if check is not None:
+        try:
+            check(specification.resources)
+        except InvalidRequest as error:
+            known = {item.pointer for item in errors}
+            errors += [item for item in error.errors if item.pointer not in known]
+    return errors
+
+
+def _names(known: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(known)) or "none is configured"

@@ -1,0 +1,182 @@
+"""What evidence means: any order of sights, and never a success without the claimed run's exit code 0."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.compute.records import RecordUpdate
+from gateway.compute.scheduler.base import Phase, SchedulerJob
+from gateway.engine.timing import Timing
+from gateway.engine.verdict import Decision, Ending, Known, Seen, decide
+from gateway.model.records import Claim, FinalRecord
+from gateway.model.states import TRANSITIONS, State
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+TIMING = Timing()
+JOB = "11111111-1111-4111-8111-111111111111"
+TOKEN, OTHER_TOKEN = "a" * 32, "b" * 32
+KNOWN = Known(JOB, 1, State.QUEUED, None, "gw-0123456789ab", "7", True, False, False, None)
+
+
+def final(**values: object) -> FinalRecord:
+    base = FinalRecord(
+        job=JOB,
+        attempt=1,
+        scheduler_id="7",
+        token=TOKEN,
+        host="n1",
+        outcome="ended",
+        exit_code=0,
+        reason=None,
+        message=None,
+        claimed_at=None,
+        payload_started_at=None,
+        payload_ended_at=None,
+        ended_at=None,
+        image={},
+        passes=(),
+        manifest=True,
+    )
+    return replace(base, **values)  # type: ignore[arg-type]
+
+
+def seen(
+    record: RecordUpdate | None = None, job: SchedulerJob | None = None, *, asked: bool = True, at: float = 0
+) -> Seen:
+    return Seen(T0 + timedelta(seconds=at), record, job, asked)
+
+
+def ending(decision: Decision) -> Ending | None:
+    return Ending.from_json(decision.attempt["final"]["ending"]) if "final" in decision.attempt else None
+
+
+CLAIMED = RecordUpdate(exists=True, claim=Claim("7", TOKEN))
+
+
+def test_the_final_record_of_the_claimed_run_ends_the_attempt() -> None:
+    found = decide(KNOWN, seen(replace(CLAIMED, final=final())), TIMING)
+    assert found.state is State.FINALIZING
+    assert ending(found) == Ending(State.SUCCEEDED, None, None, 0)
+
+
+def test_a_final_record_with_another_token_counts_for_nothing() -> None:
+    forged = replace(CLAIMED, final=final(token=OTHER_TOKEN))
+    found = decide(KNOWN, seen(forged, SchedulerJob("7", Phase.RUNNING)), TIMING)
+    assert found.state is State.RUNNING
+    assert ending(found) is None
+
+
+def test_a_final_record_of_another_attempt_counts_for_nothing() -> None:
+    old = replace(CLAIMED, final=final(attempt=2))
+    assert ending(decide(KNOWN, seen(old, SchedulerJob("7", Phase.RUNNING)), TIMING)) is None
+
+
+def test_a_final_record_without_a_claim_counts_for_nothing() -> None:
+    assert ending(decide(KNOWN, seen(RecordUpdate(exists=True, final=final())), TIMING)) is None
+
+
+def test_the_schedulers_word_of_exit_0_is_no_success() -> None:
+    known = replace(KNOWN, claimed=True, state=State.RUNNING, missing_since=T0)
+    shown = SchedulerJob("7", Phase.ENDED, exit_status=0)
+    found = decide(known, seen(CLAIMED, shown, at=TIMING.record_grace + 1), TIMING)
+    result = ending(found)
+    assert result is not None
+    assert (result.state, result.reason) == (State.FAILED, "node_failed")
+
+
+def test_an_end_without_record_waits_for_the_record_first() -> None:
+    known = replace(KNOWN, claimed=True, state=State.RUNNING)
+    found = decide(known, seen(CLAIMED, SchedulerJob("7", Phase.ENDED)), TIMING)
+    assert found.state is State.RUNNING
+    assert found.attempt["missing_since"] == T0
+
+
+def test_a_failed_query_changes_nothing() -> None:
+    found = decide(replace(KNOWN, state=State.RUNNING, claimed=True), seen(None, None, asked=False), TIMING)
+    assert found == Decision(State.RUNNING)
+
+
+def test_an_unknown_id_becomes_unknown_and_only_later_lost() -> None:
+    first = decide(KNOWN, seen(RecordUpdate(exists=True)), TIMING)
+    assert (first.state, first.attempt["missing_since"]) == (State.QUEUED, T0)
+    known = replace(KNOWN, missing_since=T0)
+    second = decide(known, seen(RecordUpdate(exists=True), at=TIMING.unseen_grace), TIMING)
+    assert second.state is State.UNKNOWN
+    known = replace(known, state=State.UNKNOWN, last_state=State.QUEUED)
+    third = decide(known, seen(RecordUpdate(exists=True), at=TIMING.unseen_grace + TIMING.lost_grace), TIMING)
+    assert third.state is State.LOST
+
+
+def test_a_job_cancelled_in_the_queue_and_gone_is_cancelled() -> None:
+    known = replace(KNOWN, cancel_requested=True, missing_since=T0)
+    found = decide(known, seen(RecordUpdate(exists=True), at=TIMING.record_grace), TIMING)
+    assert ending(found) == Ending(State.CANCELLED, "cancelled_by_user", None, None)
+
+
+def test_another_runs_claim_is_adopted() -> None:
+    found = decide(KNOWN, seen(replace(CLAIMED, claim=Claim("9", TOKEN)), None), TIMING)
+    assert found.attempt["scheduler_id"] == "9"
+    assert found.job["scheduler_id"] == "9"
+
+
+def test_success_after_a_late_cancel_is_still_a_success() -> None:
+    known = replace(KNOWN, cancel_requested=True, claimed=True, state=State.RUNNING)
+    result = ending(decide(known, seen(replace(CLAIMED, final=final())), TIMING))
+    assert result is not None
+    assert result.state is State.SUCCEEDED
+
+
+phases = st.sampled_from(list(Phase))
+schedulers = st.none() | st.builds(
+    SchedulerJob,
+    st.just("7"),
+    phases,
+    exit_status=st.none() | st.integers(-30, 300),
+    reason=st.none() | st.sampled_from(["walltime", "node_failed", "terminated"]),
+)
+claims = st.none() | st.builds(Claim, st.sampled_from(["7", "9"]), st.sampled_from([TOKEN, OTHER_TOKEN]))
+finals = st.none() | st.builds(
+    lambda token, code, sid: final(
+        token=token, exit_code=code, scheduler_id=sid, reason=None if code == 0 else "exit_code"
+    ),
+    st.sampled_from([TOKEN, OTHER_TOKEN]),
+    st.integers(0, 5),
+    st.sampled_from(["7", "9"]),
+)
+records = st.none() | st.builds(lambda c, f: RecordUpdate(exists=True, claim=c, final=f), claims, finals)
+knowns = st.builds(
+    lambda state, claimed, cancel, missing: replace(
+        KNOWN,
+        state=state,
+        last_state=State.RUNNING if state is State.UNKNOWN else None,
+        claimed=claimed,
+        cancel_requested=cancel,
+        missing_since=missing,
+    ),
+    st.sampled_from([State.QUEUED, State.HELD, State.RUNNING, State.UNKNOWN]),
+    st.booleans(),
+    st.booleans(),
+    st.none() | st.integers(0, 300).map(lambda s: T0 - timedelta(seconds=s)),
+)
+
+
+@given(knowns, records, schedulers, st.booleans())
+def test_any_sight_leads_to_a_legal_state_and_no_success_without_evidence(known, record, shown, asked) -> None:
+    found = decide(known, seen(record, shown, asked=asked), TIMING)
+    assert found.state is known.state or found.state in TRANSITIONS[known.state]
+    result = ending(found)
+    assert (result is not None) == (found.state is State.FINALIZING)
+    if result is not None and result.state is State.SUCCEEDED:
+        assert record is not None
+        assert record.claim is not None
+        assert record.final is not None
+        assert record.final.exit_code == 0
+        assert (record.final.token, record.final.scheduler_id) == (record.claim.token, record.claim.scheduler_id)
+    if found.state is State.LOST:
+        assert asked
+        assert record is not None
+        assert known.state is State.UNKNOWN
