@@ -1,0 +1,14 @@
+"""Install a dependency group of pyproject.toml with whatever pip this environment has.
+
+``pip install --group`` needs pip 25.1; Debian's is older.
+"""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+group = sys.argv[1]
+project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+sys.exit(subprocess.run([*command, *project["dependency-groups"][group]], check=False).returncode)
