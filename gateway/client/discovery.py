@@ -1,4 +1,4 @@
-"""Finding a running gateway: by the environment, else by the ``server.json`` that ``gateway serve`` leaves in its data."""
+"""Finding a running gateway: by the environment, else by the ``server.json`` in its data folder."""
 
 from __future__ import annotations
 
