@@ -51,9 +51,7 @@ class Secret(Model):
         try:
             return self.file.expanduser().read_text().strip()
         except OSError as error:
-            raise ConfigurationError(
-                f"the secret file {self.file} cannot be read: {error.strerror}"
-            ) from None
+            raise ConfigurationError(f"the secret file {self.file} cannot be read: {error.strerror}") from None
 
 
 class GatewaySettings(Model):
@@ -177,9 +175,7 @@ def field_errors(error: ValidationError, place: str = "") -> list[FieldError]:
     found = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         key = ".".join(str(part) for part in item["loc"])
-        found.append(
-            FieldError(".".join(p for p in (place, key) if p), item["msg"].removeprefix("Value error, "))
-        )
+        found.append(FieldError(".".join(p for p in (place, key) if p), item["msg"].removeprefix("Value error, ")))
     return found
 
 
@@ -212,9 +208,7 @@ def parse(raw: dict[str, Any], source: Path | None = None) -> Settings:
     try:
         settings = Settings.model_validate({**raw, "source": source})
     except ValidationError as error:
-        raise ConfigurationError(
-            f"{source or 'the configuration'} has mistakes", field_errors(error)
-        ) from None
+        raise ConfigurationError(f"{source or 'the configuration'} has mistakes", field_errors(error)) from None
     mistakes = [
         FieldError(f"gateway.{key}", f"there is no {kind} named {name!r}")
         for key, name, kind, known in (

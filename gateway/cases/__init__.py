@@ -1,0 +1,1 @@
+"""Published cases: parameters and rendering of input templates."""

@@ -234,6 +234,12 @@ def change_state(
     return True
 
 
+def state_of(connection: Connection, job_id: str) -> State | None:
+    """Return a job's state as this transaction sees it, locked; None where the job is gone."""
+    found = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar_one_or_none()
+    return None if found is None else State(found)
+
+
 def set_columns(connection: Connection, job_id: str, **values: Any) -> None:
     """Write columns of a job; not the state."""
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(version=jobs.c.version + 1, **values))

@@ -78,6 +78,8 @@ class Launcher:
 
         def cancel(connection: Any) -> None:
             for row in unsent:
+                if jobs.state_of(connection, row["id"]) is not State(row["state"]):
+                    continue
                 jobs.change_state(connection, row["id"], State.CANCELLED, reason="cancelled_by_user")
 
         if unsent:
@@ -87,8 +89,9 @@ class Launcher:
     def _begin(connection: Any, rows: Sequence[Row]) -> None:
         """Store each attempt with its submission's name, before anything is sent."""
         for row in rows:
-            jobs.insert_attempt(connection, row["id"], row["attempt"], f"gw-{secrets.token_hex(6)}")
-            jobs.change_state(connection, row["id"], State.STAGING)
+            if jobs.state_of(connection, row["id"]) is State.ACCEPTED:  # it may have been cancelled meanwhile
+                jobs.insert_attempt(connection, row["id"], row["attempt"], f"gw-{secrets.token_hex(6)}")
+                jobs.change_state(connection, row["id"], State.STAGING)
 
     async def _stage(self, rows: Sequence[Row], facts: SchedulerFacts) -> None:
         prepared: list[tuple[Row, Prepared]] = []

@@ -19,7 +19,12 @@ PHASES = frozenset({"claimed", "pulled", "running", "stopping", "payload_ended",
 
 
 def apply(connection: Connection, row: RowMapping, decision: Decision) -> bool:
-    """Write a decision about a job and its attempt; return whether the state changed."""
+    """Write a decision about a job and its attempt; return whether the state changed.
+
+    A job that somebody changed since `row` was read (abandoned, deleted) is left to the next tick.
+    """
+    if jobs.state_of(connection, row["id"]) is not State(row["state"]):
+        return False
     if decision.attempt:
         jobs.set_attempt(connection, row["id"], row["attempt"], **decision.attempt)
     if decision.state == State(row["state"]):

@@ -163,9 +163,7 @@ class _Build:
         """Make the file `packed`. Raises `ImageError`."""
         self._on_progress(f"building the image {self._recipe.name} from Debian {self._suite} packages")
         with (self._work / "mksquashfs.log").open("w+b") as log, contextlib.ExitStack() as stack:
-            packer = stack.enter_context(
-                _child(self._packing(packed), stdin=subprocess.PIPE, stdout=log, stderr=log)
-            )
+            packer = stack.enter_context(_child(self._packing(packed), stdin=subprocess.PIPE, stdout=log, stderr=log))
             installer = stack.enter_context(
                 _child(
                     self._installing(),

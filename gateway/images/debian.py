@@ -49,9 +49,7 @@ def package_sources(etc: Path) -> list[Path]:
     usual = [etc / "apt/sources.list", folder / "debian.sources", folder / "ubuntu.sources"]
     found = [path for path in usual if path.is_file() and suites_of(path)]
     if not found and folder.is_dir():
-        found = sorted(
-            path for path in folder.iterdir() if path.suffix in {".list", ".sources"} and suites_of(path)
-        )
+        found = sorted(path for path in folder.iterdir() if path.suffix in {".list", ".sources"} and suites_of(path))
     if not found:
         raise ImageError(
             "This machine has no Debian package sources, and images are built from them.",

@@ -95,9 +95,7 @@ def read_added_files(recipe: Recipe, folder: Path) -> dict[str, tuple[bytes, int
         try:
             content = source.read_bytes()
         except OSError as failure:
-            raise ImageError(
-                f"The recipe's file {added.source} cannot be read: {failure.strerror}."
-            ) from failure
+            raise ImageError(f"The recipe's file {added.source} cannot be read: {failure.strerror}.") from failure
         found[added.destination] = (content, 0o755 if added.executable else 0o644)
     return found
 

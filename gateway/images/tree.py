@@ -122,9 +122,7 @@ class _Watched(io.RawIOBase):
         return data
 
 
-def _add(
-    writing: tarfile.TarFile, seen: set[str], files: dict[str, tuple[bytes, int]], links: dict[str, str]
-) -> None:
+def _add(writing: tarfile.TarFile, seen: set[str], files: dict[str, tuple[bytes, int]], links: dict[str, str]) -> None:
     wanted = {parent for place in (*files, *links) for parent in _parents(place)} | set(FOLDERS)
     for place in sorted(wanted - seen):
         folder = _entry(place, tarfile.DIRTYPE, 0o1777 if place in WORLD_WRITABLE else 0o755)

@@ -174,13 +174,11 @@ def _target_errors(specification: JobSpecification, target: Target) -> list[Fiel
     for name in specification.resources.options:
         if problem := target.scheduler.option_problem(name):
             errors.append(FieldError(pointer(["resources", "options", name]), problem))
-    check = getattr(target.scheduler, "check", None)  # what needs no knowledge of the dialect
-    if check is not None:
-        try:
-            check(specification.resources)
-        except InvalidRequest as error:
-            known = {item.pointer for item in errors}
-            errors += [item for item in error.errors if item.pointer not in known]
+    try:
+        target.scheduler.check(specification.resources)
+    except InvalidRequest as error:
+        known = {item.pointer for item in errors}
+        errors += [item for item in error.errors if item.pointer not in known]
     return errors
 
 

@@ -82,9 +82,7 @@ def test_slow_flow_is_symmetric(flow: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("reynolds", [0.1, 10.0, 1000.0, 10000.0])
-def test_every_step_keeps_mass_and_stays_stable_at_the_greatest_time_step(
-    flow: ModuleType, reynolds: float
-) -> None:
+def test_every_step_keeps_mass_and_stays_stable_at_the_greatest_time_step(flow: ModuleType, reynolds: float) -> None:
     cavity = flow.Cavity(12, reynolds, flow.LENGTH / 12)
     for _ in range(400):
         report = cavity.step()

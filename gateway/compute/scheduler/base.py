@@ -108,6 +108,15 @@ class Scheduler(ABC):
     Settings: ClassVar[type[PluginSettings]]
 
     @abstractmethod
+    def check(self, resources: Resources) -> None:
+        """Refuse resources that can never become directives, before the dialect is known.
+
+        Raises
+        ------
+        InvalidRequest
+        """
+
+    @abstractmethod
     def detect(self) -> Command[SchedulerFacts]:
         """Find out the dialect. Run once a connection; its answer is given to the other commands."""
 

@@ -143,5 +143,5 @@ class Store(ABC):
     async def purge(self, place: Place) -> None:
         """Remove everything below the place."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - most stores have nothing to end
         """End connections."""
