@@ -28,12 +28,12 @@ $(VENV)/.installed-test: $(VENV)/.installed testbed/package-lock.json
 
 demo:
 	@bash scripts/setup-debian.sh venv demo $(if $(filter-out local,$(TARGET)),demo-cluster)
-	@$(MAKE) --no-print-directory $(VENV)/.installed
+	@$(MAKE) --no-print-directory --silent $(VENV)/.installed
 	@$(BIN)/python -m gateway.cli.demo --target $(TARGET)
 
 test:
 	@bash scripts/setup-debian.sh venv test
-	@$(MAKE) --no-print-directory $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory --silent $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory check unit
 
 check:
@@ -44,11 +44,11 @@ check:
 	$(BIN)/shellcheck job_templates/lib/*.sh scripts/*.sh .ci/run
 
 unit:
-	$(BIN)/python -m pytest -n 4 --dist worksteal -q
+	$(BIN)/python -m pytest -n 4 --dist loadfile -q
 
 bench:
 	@bash scripts/setup-debian.sh venv test
-	@$(MAKE) --no-print-directory $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory --silent $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks
 
 clean:

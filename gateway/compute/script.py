@@ -23,7 +23,7 @@ LIBRARIES = ("records.sh", "pull.sh", "payload.sh", "host.sh", "supervise.sh", "
 """The libraries of every script, in order; those of the runtimes come before ``main.sh``."""
 
 _DIRECTIVE = re.compile(r"#(PBS|SBATCH) [A-Za-z0-9 _.:=,@+/%\[\]-]+")
-_SCRATCH = re.compile(r"(?:\$[A-Za-z_][A-Za-z0-9_]*|\$\{[A-Za-z_][A-Za-z0-9_]*\}|/)[A-Za-z0-9_./@%+=,:-]*", re.ASCII)
+_SCRATCH = re.compile(r"(?:\$[A-Za-z_][A-Za-z0-9_]*|\$\{[A-Za-z_][A-Za-z0-9_]*\}|/)[A-Za-z0-9_./@%+=-]*", re.ASCII)
 _DESTINATION = re.compile(r"S(\d+):")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _BREAKS = {"\n": "'$'\\n''", "\r": "'$'\\r''"}

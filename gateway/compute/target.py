@@ -158,6 +158,8 @@ def absolute(folder: str, home: str, place: str) -> str:
     problem = text_problem(folder)
     if not folder.startswith("/") or ".." in folder.split("/"):
         problem = "must be absolute (or begin with ~ or $HOME) and must not contain '..'"
+    elif ":" in folder or "," in folder:
+        problem = "must not contain ':' or ',', which container runtimes take for separators"
     if problem:
         raise ConfigurationError(f"{place}: {folder!r} {problem}", [FieldError(place, problem)])
     return posixpath.normpath("/" + folder.lstrip("/"))

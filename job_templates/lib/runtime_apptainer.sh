@@ -1,65 +1,73 @@
 # shellcheck shell=bash
-# Apptainer, and Singularity, which takes the same arguments under its own names.
+# Apptainer, and Singularity, which takes the same arguments.
 
-# Say whether program $1 is here; gw_problem says why not.
-gw_apptainer_family_available() {
-  if ! command -v "$1" >/dev/null 2>&1; then
-    gw_problem="$1 is not on PATH of ${HOSTNAME:-this node}"
-    return 1
-  fi
-}
-
-# Fill gw_argv with the command line of program $1, whose variables begin with $2.
-# The payload's variables travel as <PREFIX>ENV_<NAME>, because --env splits values at commas.
+# Fill gw_argv with the command line of program $1. The job's folder is mounted at /job; /tmp is a folder on the node,
+# because Apptainer's own is a few megabytes of memory.
 gw_apptainer_family_argv() {
-  local bind word
-  gw_payload_env /job
-  gw_argv=("$(command -v env)")
-  for word in "${gw_env_words[@]}"; do
-    gw_argv+=("${2}ENV_$word")
-  done
-  gw_argv+=("$(command -v "$1")" --silent exec --containall --no-home --pid --cleanenv)
-  if [ "$(id -u)" -eq 0 ]; then
+  local bind
+  gw_payload_prepare
+  gw_argv=("$(command -v "$1")" --silent exec --containall --no-home --pid --cleanenv
+    --workdir "$gw_payload_private/work")
+  if [ "$EUID" -eq 0 ]; then
     gw_argv+=(--no-privs)
   fi
   if [ "${gw_gpus:-0}" -gt 0 ]; then
-    gw_argv+=(--nv)
+    if [ -e /dev/kfd ]; then gw_argv+=(--rocm); else gw_argv+=(--nv); fi
   fi
   for bind in ${gw_binds[@]+"${gw_binds[@]}"}; do
     gw_argv+=(--bind "$bind:$bind:ro")
   done
-  gw_argv+=(--bind "$gw_folder:/job" --pwd /job "$gw_root" "${gw_command[@]}")
+  gw_argv+=(--bind "$gw_folder:/job" --pwd /job "$gw_root" "${gw_payload_words[@]}")
 }
 
-# Ask every process of the payload's group to end; after $1 seconds force it.
+# The image file $1 is used as it is; sets gw_root.
+gw_apptainer_family_prepare() {
+  gw_root=$1
+  gw_payload_make_private gw_apptainer_family_clear && mkdir -- "$gw_payload_private/work"
+}
+
+# Run the payload by program $1, then remove its private folder.
+gw_apptainer_family_run() {
+  local status
+  gw_apptainer_family_argv "$1"
+  "${gw_argv[@]}" <<<"$gw_payload_text"
+  status=$?
+  gw_apptainer_family_clear "$gw_payload_private"
+  return "$status"
+}
+
+# Ask the payload to end; after $1 seconds force it.
 gw_apptainer_family_stop() {
-  kill -TERM -- "-$gw_payload_pid" 2>/dev/null
-  gw_payload_gone "$1" || gw_payload_kill
+  gw_payload_stop "$1"
+  if ! gw_payload_alive && gw_payload_find_private; then gw_apptainer_family_clear "$gw_payload_private"; fi
 }
 
-# The functions of docs/job-folder.md under both names.
-gw_apptainer_available() { gw_apptainer_family_available apptainer; }
-# The image file is used as it is.
-gw_apptainer_prepare() { gw_root=$1; }
-# Run the payload; replaces the calling process.
-gw_apptainer_run() {
-  gw_apptainer_family_argv apptainer APPTAINER
-  exec "${gw_argv[@]}"
+# Remove the private folder $1, also where the payload took rights away.
+gw_apptainer_family_clear() {
+  rm -rf --one-file-system -- "$1" 2>/dev/null && return 0
+  chmod -R u+rwX -- "$1" 2>/dev/null
+  rm -rf --one-file-system -- "$1" 2>/dev/null
 }
-# Ask, then force.
+
+# The functions of gateway/compute/runtime/base.py under both names.
+
+# Say whether this node can run Apptainer; gw_problem says why not.
+gw_apptainer_available() { gw_payload_has apptainer apptainer; }
+# Make image file $1 usable.
+gw_apptainer_prepare() { gw_apptainer_family_prepare "$1"; }
+# Run the payload.
+gw_apptainer_run() { gw_apptainer_family_run apptainer; }
+# Ask, then force after $1 seconds.
 gw_apptainer_stop() { gw_apptainer_family_stop "$1"; }
-# Status 0 while the payload lives.
-gw_apptainer_alive() { kill -0 "$gw_payload_pid" 2>/dev/null; }
-# Say whether this node can run Singularity.
-gw_singularity_available() { gw_apptainer_family_available singularity; }
-# The image file is used as it is.
-gw_singularity_prepare() { gw_root=$1; }
-# Run the payload; replaces the calling process.
-gw_singularity_run() {
-  gw_apptainer_family_argv singularity SINGULARITY
-  exec "${gw_argv[@]}"
-}
-# Ask, then force.
+# Status 0 while anything of the payload lives.
+gw_apptainer_alive() { gw_payload_alive; }
+# Say whether this node can run Singularity; gw_problem says why not.
+gw_singularity_available() { gw_payload_has singularity singularity; }
+# Make image file $1 usable.
+gw_singularity_prepare() { gw_apptainer_family_prepare "$1"; }
+# Run the payload.
+gw_singularity_run() { gw_apptainer_family_run singularity; }
+# Ask, then force after $1 seconds.
 gw_singularity_stop() { gw_apptainer_family_stop "$1"; }
-# Status 0 while the payload lives.
-gw_singularity_alive() { kill -0 "$gw_payload_pid" 2>/dev/null; }
+# Status 0 while anything of the payload lives.
+gw_singularity_alive() { gw_payload_alive; }

@@ -1,34 +1,33 @@
 # shellcheck shell=bash
-# Charliecloud: ch-run on the unpacked image, in a PID namespace of its own.
+# Charliecloud: ch-run on the unpacked image, in PID and IPC namespaces and with a /dev/shm of its own.
 
-# PID 1 of the namespace, on the host's side: starts its arguments, passes TERM on to every process
-# of the namespace once, and ends with the status of what it started; the kernel then ends the rest.
-# (As PID 1 itself the payload would not even notice TERM.)
+# What the payload's namespaces begin with, still outside of the container: what other jobs of the account have in
+# /dev/shm is not the payload's, and the folders before `--` become read-only, because ch-run binds only read-write.
 # shellcheck disable=SC2016
-gw_charliecloud_init='
-trap "gw_term=1; kill -TERM -1 2>/dev/null" TERM
-"$@" & gw_child=$!
-gw_seen= gw_end=0
-while :; do
-  gw_term=
-  wait "$gw_child"; gw_now=$?
-  [ "$gw_now" -eq 127 ] && [ -n "$gw_seen" ] && break
-  gw_end=$gw_now gw_seen=1
-  [ -n "$gw_term" ] || break
+gw_charliecloud_begin='
+mount -t tmpfs -o mode=1777,nosuid,nodev gateway /dev/shm || exit 125
+while [ "$1" != -- ]; do
+  mount --rbind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 125
+  shift
 done
-exit "$gw_end"'
+shift
+exec "$@"'
+
+# Fill gw_argv with the words that run a program, with the given folders read-only, in namespaces of its own.
+gw_charliecloud_unshare() {
+  gw_argv=("$(command -v unshare)" --user --map-root-user --pid --ipc --fork --kill-child --mount-proc
+    "$(command -v bash)" --noprofile --norc -c "$gw_charliecloud_begin" gateway-namespaces "$@" --)
+}
 
 # Say whether this node can run Charliecloud; gw_problem says why not.
 gw_charliecloud_available() {
-  local word
-  for word in ch-run unshare unsquashfs; do
-    if ! command -v "$word" >/dev/null 2>&1; then
-      gw_problem="charliecloud needs $word, which is not on PATH of ${HOSTNAME:-this node}"
-      return 1
-    fi
-  done
-  if ! unshare --user --map-root-user --pid --fork --mount-proc true 2>/dev/null; then
-    gw_problem="charliecloud needs user namespaces, which ${HOSTNAME:-this node} does not allow (user.max_user_namespaces)"
+  local said
+  gw_payload_has charliecloud ch-run unshare mount unsquashfs || return 1
+  gw_charliecloud_unshare
+  if ! said=$("${gw_argv[@]}" true 2>&1 </dev/null); then
+    said=${said%%$'\n'*}
+    gw_problem="charliecloud needs user namespaces, which ${HOSTNAME:-this node} does not give"
+    gw_problem+=" (user.max_user_namespaces, util-linux 2.32): ${said:0:200}"
     return 1
   fi
 }
@@ -40,42 +39,34 @@ gw_charliecloud_prepare() {
     return 1
   fi
   gw_root=$pull_folder
+  gw_payload_image_fits "$gw_root"
 }
 
 # Fill gw_argv with the whole command line.
 gw_charliecloud_argv() {
   local bind
-  gw_payload_env /job
-  gw_argv=("$(command -v env)" -i "${gw_env_words[@]}"
-    "$(command -v unshare)" --user --map-root-user --pid --fork --kill-child --mount-proc
-    "$(command -v bash)" --noprofile --norc -c "$gw_charliecloud_init" gateway-init
-    "$(command -v ch-run)" --private-tmp "--uid=$(id -u)" "--gid=$(id -g)")
+  gw_payload_prepare
+  gw_charliecloud_unshare ${gw_binds[@]+"${gw_binds[@]}"}
+  gw_argv=("$(command -v env)" -i "PATH=$gw_payload_path" LANG=C.UTF-8 HOME=/job "USER=$(gw_payload_user)"
+    "${gw_argv[@]}" "$(command -v ch-run)" --private-tmp "--uid=$(id -u)" "--gid=$(id -g)")
   for bind in ${gw_binds[@]+"${gw_binds[@]}"}; do
     gw_argv+=(-b "$bind:$bind")
   done
-  gw_argv+=(-b "$gw_folder:/job" -c /job "$gw_root" -- "${gw_command[@]}")
+  gw_argv+=(-b "$gw_folder:/job" -c /job "$gw_root" -- "${gw_payload_words[@]}")
 }
 
 # Run the payload; replaces the calling process.
 gw_charliecloud_run() {
   gw_charliecloud_argv
-  exec "${gw_argv[@]}"
+  exec "${gw_argv[@]}" <<<"$gw_payload_text"
 }
 
-# Ask every process of the payload to end; after $1 seconds end the namespace.
+# Ask the payload to end; after $1 seconds force it.
 gw_charliecloud_stop() {
-  local child
-  for child in $(gw_children_of "$gw_payload_pid"); do
-    kill -TERM "$child" 2>/dev/null
-  done
-  gw_payload_gone "$1" && return 0
-  for child in $(gw_children_of "$gw_payload_pid"); do
-    kill -KILL "$child" 2>/dev/null
-  done
-  gw_payload_kill
+  gw_payload_stop "$1"
 }
 
-# Status 0 while the payload lives.
+# Status 0 while anything of the payload lives.
 gw_charliecloud_alive() {
-  kill -0 "$gw_payload_pid" 2>/dev/null
+  gw_payload_alive
 }

@@ -3,11 +3,8 @@
 
 # Say whether this node can run Docker; gw_problem says why not.
 gw_docker_available() {
-  if ! command -v docker >/dev/null 2>&1; then
-    gw_problem="docker is not on PATH of ${HOSTNAME:-this node}"
-    return 1
-  fi
-  if ! docker info >/dev/null 2>&1; then
+  gw_payload_has docker docker tar unsquashfs || return 1
+  if ! docker info >/dev/null 2>&1 </dev/null; then
     gw_problem="the docker daemon of ${HOSTNAME:-this node} does not answer this account"
     return 1
   fi
@@ -20,13 +17,16 @@ gw_docker_prepare() {
     gw_problem=$pull_message
     return 1
   fi
-  key=$(basename "$pull_folder")
+  gw_payload_image_fits "$pull_folder" || return 1
+  key=${pull_folder##*/}
   gw_root="science-gateway:${key:0:40}"
-  docker image inspect "$gw_root" >/dev/null 2>&1 && return 0
-  lock="$gw_image_cache/.locks/docker-$key.lock"
+  gw_docker_has_image && return 0
+  lock="$gw_image_cache/.locks/docker-$(uname -n)-$key.lock" # Docker's images are the node's, and so is the lock
+  if ! { : >>"$lock"; } 2>/dev/null; then lock=/dev/null; fi
   if ! (
-    flock 9 || exit 1
-    docker image inspect "$gw_root" >/dev/null 2>&1 && exit 0
+    set -o pipefail
+    flock 9 2>/dev/null
+    gw_docker_has_image && exit 0
     tar -C "$pull_folder" --numeric-owner -cf - . 9>&- | docker import - "$gw_root" >/dev/null 9>&-
   ) 9>>"$lock"; then
     gw_problem="docker could not import the image"
@@ -34,39 +34,51 @@ gw_docker_prepare() {
   fi
 }
 
+# Whether Docker has image $gw_root.
+gw_docker_has_image() {
+  docker image inspect "$gw_root" >/dev/null 2>&1 </dev/null 9>&-
+}
+
 # Fill gw_argv with the whole command line.
 gw_docker_argv() {
-  local bind word
-  gw_payload_env /job
-  gw_argv=("$(command -v docker)" run --rm "--name=gw-$gw_job-$gw_attempt" --network=host --init
-    --read-only --tmpfs=/tmp --security-opt=no-new-privileges --cap-drop=ALL "--user=$(id -u):$(id -g)")
+  local bind memory
+  gw_payload_prepare
+  read -r _ memory _ </proc/meminfo
+  gw_argv=("$(command -v docker)" run --rm --interactive "--name=gw-$gw_job-$gw_attempt" --log-driver=none
+    --network=host --read-only --tmpfs=/tmp:exec "--shm-size=$((memory / 2))k" --security-opt=no-new-privileges
+    --security-opt=label=disable --cap-drop=ALL "--user=$(id -u):$(id -g)" "--env=PATH=$gw_payload_path"
+    --env=LANG=C.UTF-8 --env=HOME=/job)
   if [ "${gw_gpus:-0}" -gt 0 ]; then
     gw_argv+=(--gpus=all)
   fi
-  for word in "${gw_env_words[@]}"; do
-    gw_argv+=("--env=$word")
-  done
   for bind in ${gw_binds[@]+"${gw_binds[@]}"}; do
     gw_argv+=(-v "$bind:$bind:ro")
   done
-  gw_argv+=(-v "$gw_folder:/job" -w /job "$gw_root" "${gw_command[@]}")
+  gw_argv+=(-v "$gw_folder:/job" -w /job "$gw_root" "${gw_payload_words[@]}")
 }
 
 # Run the payload; replaces the calling process.
 gw_docker_run() {
   gw_docker_argv
-  exec "${gw_argv[@]}"
+  exec "${gw_argv[@]}" <<<"$gw_payload_text"
 }
 
-# Ask the payload to end by its container's name; after $1 seconds force it.
+# Ask the payload to end by its container's name (the processes are the daemon's); after $1 seconds force it. A
+# container that is just being made has no name yet.
 gw_docker_stop() {
-  docker stop -t "$1" "gw-$gw_job-$gw_attempt" >/dev/null 2>&1
-  gw_payload_gone 5 && return 0
-  docker kill "gw-$gw_job-$gw_attempt" >/dev/null 2>&1
-  gw_payload_kill
+  local tenths=$(($1 * 10))
+  while gw_payload_lives "$gw_payload_pid"; do
+    docker stop -t "$1" "gw-$gw_job-$gw_attempt" >/dev/null 2>&1 </dev/null && break
+    [ "$tenths" -gt 0 ] || break
+    tenths=$((tenths - 1))
+    sleep 0.1
+  done
+  docker kill "gw-$gw_job-$gw_attempt" >/dev/null 2>&1 </dev/null
+  gw_payload_gone 20 || gw_payload_kill
 }
 
-# Status 0 while the payload lives.
+# Status 0 while anything of the payload lives.
 gw_docker_alive() {
-  kill -0 "$gw_payload_pid" 2>/dev/null
+  gw_payload_lives "$gw_payload_pid" && return 0
+  [ -n "$(docker ps -q --filter "name=^gw-$gw_job-$gw_attempt\$" 2>/dev/null </dev/null)" ]
 }

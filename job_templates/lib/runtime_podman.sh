@@ -3,13 +3,11 @@
 
 # Say whether this node can run Podman; gw_problem says why not.
 gw_podman_available() {
-  local word
-  for word in podman unsquashfs; do
-    if ! command -v "$word" >/dev/null 2>&1; then
-      gw_problem="podman needs $word, which is not on PATH of ${HOSTNAME:-this node}"
-      return 1
-    fi
-  done
+  gw_payload_has podman podman unsquashfs || return 1
+  if [ "$EUID" -ne 0 ] && ! unshare --user true 2>/dev/null; then
+    gw_problem="podman needs user namespaces, which ${HOSTNAME:-this node} does not give (user.max_user_namespaces)"
+    return 1
+  fi
   # crun refuses nodes that mix control group versions; runc takes them.
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     gw_podman_runtime=$(command -v crun || command -v runc)
@@ -29,67 +27,93 @@ gw_podman_prepare() {
     return 1
   fi
   gw_root=$pull_folder
+  gw_payload_image_fits "$gw_root" && gw_payload_make_private gw_podman_clear || return 1
+  gw_payload_pidfile=$gw_payload_private/pid
 }
 
-# Point Podman at a folder of this attempt's own: batch jobs have no login session, HOME may be read-only, and
-# the path must be short (Podman takes 50 characters).
-gw_podman_home() {
-  local base
-  base="${TMPDIR:-/tmp}/gw-${gw_job:0:8}-$gw_attempt"
-  mkdir -m 0700 "$base" 2>/dev/null
-  if [ ! -O "$base" ] || [ -L "$base" ]; then
-    gw_problem="$base belongs to somebody else"
-    return 1
-  fi
-  mkdir -p "$base/run" "$base/home"
-  gw_podman_base=$base
-  gw_podman_words=("$(command -v env)" -u DBUS_SESSION_BUS_ADDRESS "XDG_RUNTIME_DIR=$base/run" "HOME=$base/home"
-    "$(command -v podman)" --runtime "$gw_podman_runtime" --cgroup-manager cgroupfs
-    --root "$base/storage" --runroot "$base/run/containers" --log-level error)
+# Fill gw_podman_words: podman with all its state in folder $1, because batch jobs have no login session. Its locks are
+# files there, because those in shared memory belong to the account, and each new folder would free all of them.
+gw_podman_use() {
+  mkdir -p -- "$1/run" "$1/home"
+  printf '[engine]\nlock_type = "file"\n' >"$1/containers.conf"
+  gw_podman_words=("$(command -v env)" -u DBUS_SESSION_BUS_ADDRESS "XDG_RUNTIME_DIR=$1/run" "HOME=$1/home" TMPDIR=/tmp
+    "CONTAINERS_CONF=$1/containers.conf" "$(command -v podman)" --runtime "$gw_podman_runtime"
+    --cgroup-manager cgroupfs --storage-driver vfs --root "$1/storage" --runroot "$1/run/containers"
+    --tmpdir "$1/run/tmp" --events-backend none --log-level error)
 }
 
 # Fill gw_argv with the whole command line.
 gw_podman_argv() {
-  local bind word
-  gw_payload_env /job
-  gw_argv=("${gw_podman_words[@]}" run --rm "--name=gw-$gw_job-$gw_attempt" --network=host --pid=private
-    --init=false --read-only --tmpfs=/tmp --security-opt=no-new-privileges --cap-drop=all)
-  if [ "$(id -u)" -eq 0 ]; then
-    # Podman's own defaults for root are higher than what small machines let a container set.
-    gw_argv+=("--ulimit=nofile=$(ulimit -Sn):$(ulimit -Hn)" --ulimit=nproc=4096:4096)
+  local bind memory device processes most
+  gw_payload_prepare
+  gw_podman_use "$gw_payload_private"
+  read -r _ memory _ </proc/meminfo
+  gw_argv=("${gw_podman_words[@]}" run --interactive "--name=gw-$gw_job-$gw_attempt"
+    "--pidfile=$gw_payload_pidfile" --log-driver=none --network=host --pid=private --init=false --http-proxy=false
+    --read-only --tmpfs=/tmp "--shm-size=$((memory / 2))k" --security-opt=no-new-privileges
+    --security-opt=label=disable --cap-drop=all "--env=PATH=$gw_payload_path" --env=LANG=C.UTF-8)
+  if [ "$EUID" -eq 0 ]; then
+    # Podman's own defaults for root are higher than what small machines let a container set, and Podman itself has
+    # no more processes than the kernel has numbers.
+    processes=$(ulimit -Hu) most=$(cat /proc/sys/kernel/pid_max)
+    if [ "$processes" = unlimited ] || [ "$processes" -gt "$most" ]; then processes=$most; fi
+    gw_argv+=("--ulimit=nofile=$(ulimit -Sn):$(ulimit -Hn)" "--ulimit=nproc=$processes:$processes" --pids-limit=-1)
   else
     gw_argv+=(--ulimit=host)
   fi
-  for word in "${gw_env_words[@]}"; do
-    gw_argv+=("--env=$word")
-  done
+  if [ "${gw_gpus:-0}" -gt 0 ]; then
+    for device in /dev/nvidia* /dev/kfd /dev/dri; do
+      if [ -e "$device" ]; then gw_argv+=("--device=$device"); fi
+    done
+  fi
   for bind in ${gw_binds[@]+"${gw_binds[@]}"}; do
     gw_argv+=(-v "$bind:$bind:ro")
   done
-  gw_argv+=(-v "$gw_folder:/job" -w /job --rootfs "$gw_root" "${gw_command[@]}")
+  gw_argv+=(-v "$gw_folder:/job" -w /job --rootfs "$gw_root" "${gw_payload_words[@]}")
 }
 
 # Run the payload, then remove Podman's own folder.
 gw_podman_run() {
   local status
-  gw_podman_home || { printf '%s\n' "$gw_problem" >&2; return 125; }
   gw_podman_argv
-  "${gw_argv[@]}"
+  "${gw_argv[@]}" <<<"$gw_payload_text"
   status=$?
-  rm -rf -- "$gw_podman_base"
+  gw_podman_clear "$gw_payload_private"
   return "$status"
 }
 
-# Ask the payload to end by its container's name; after $1 seconds force it.
+# Ask the payload to end; after $1 seconds force it. The syncer does this too, when the script itself was killed.
 gw_podman_stop() {
-  gw_podman_home || return 1
-  "${gw_podman_words[@]}" stop -t "$1" "gw-$gw_job-$gw_attempt" >/dev/null 2>&1
-  gw_payload_gone 5 && return 0
-  "${gw_podman_words[@]}" kill -s KILL "gw-$gw_job-$gw_attempt" >/dev/null 2>&1
-  gw_payload_kill
+  gw_payload_find_private || return 0
+  gw_payload_pidfile=$gw_payload_private/pid
+  gw_payload_stop "$1"
+  if [ -d "$gw_payload_private" ] && ! gw_payload_alive; then gw_podman_clear "$gw_payload_private"; fi
 }
 
-# Status 0 while the payload lives.
+# Status 0 while anything of the payload lives.
 gw_podman_alive() {
-  kill -0 "$gw_payload_pid" 2>/dev/null
+  gw_payload_alive
+}
+
+# End what still runs with its state in folder $1, and remove the folder. Podman itself is not asked: what it starts at
+# a container's end may still be at work, and hangs when its files go.
+gw_podman_clear() {
+  local gw_payload_pidfile=$1/pid pid='' path
+  if gw_payload_find_init; then kill -KILL "$gw_init" 2>/dev/null; fi
+  { read -r pid <"$1/run/tmp/pause.pid"; } 2>/dev/null # it keeps an ordinary user's namespaces
+  while IFS= read -r path; do
+    path=${path%/*}
+    case $(cat "$path/comm" 2>/dev/null) in
+      podman* | conmon* | runc* | crun* | catatonit*) kill -KILL "${path##*/}" 2>/dev/null ;;
+    esac
+  done < <(printf '%s\n' ${pid:+"/proc/$pid/comm"} && grep -lszF -e "$1/" /proc/[0-9]*/cmdline)
+  if [ "$EUID" -eq 0 ]; then # an ordinary user's mounts and the runtime's own records are gone or in the folder
+    for path in "$1"/storage/vfs-containers/*/; do
+      [ ! -d "$path" ] || "$gw_podman_runtime" delete --force "$(basename "$path")" >/dev/null 2>&1 </dev/null
+    done
+    while read -r _ _ _ _ path _; do
+      case $path in "$1"/*) umount -l -- "$path" ;; esac
+    done </proc/self/mountinfo
+  fi
+  rm -rf --one-file-system -- "$1" 2>/dev/null || { sleep 0.2 && rm -rf --one-file-system -- "$1"; }
 }

@@ -43,7 +43,7 @@ gw_clean_environment() {
   for name in $(compgen -e); do
     case $name in
       PATH | HOME | USER | LOGNAME | LANG | LC_* | TZ | TMPDIR | XDG_RUNTIME_DIR) ;;
-      PBS_* | SLURM_* | OMPI_* | PMI* | MPICH_* | I_MPI_* | UCX_* | FI_* | NCCL_*) ;;
+      PBS_* | SLURM_* | OMPI_* | PMI* | MPICH_* | I_MPI_* | UCX_* | FI_* | NCCL_* | OMP_* | NCPUS) ;;
       CUDA_VISIBLE_DEVICES | GPU_DEVICE_ORDINAL | NVIDIA_* | ROCR_* | HIP_VISIBLE_DEVICES | ZE_AFFINITY_MASK) ;;
       APPTAINER_*PASSWORD | SINGULARITY_*PASSWORD) export -n "${name?}" ;;
       APPTAINER_* | SINGULARITY_* | CH_* | DBUS_SESSION_BUS_ADDRESS | DOCKER_HOST) ;;

@@ -36,7 +36,7 @@ gw_sync_begin() {
   export -n gw_sync_parent gw_sync_token gw_sync_folder gw_sync_runtime
   for name in "${!RCLONE_@}"; do unset -v "$name"; done
   gw_token=$gw_sync_token gw_folder=$gw_sync_folder gw_kind=$gw_sync_runtime
-  gw_order='' gw_final_end=0 gw_next_watch=0 gw_next_pass=0 gw_wanted=0 gw_served=0 gw_passes_made=0 gw_failures=0
+  gw_order='' gw_heard='' gw_final_end=0 gw_next_watch=0 gw_next_pass=0 gw_wanted=0 gw_served=0 gw_passes_made=0 gw_failures=0
   gw_manifest_written='' gw_last_good='' gw_final_run='' gw_payload_pid='' gw_names=() gw_values=() gw_guard=()
   gw_hundredths "$gw_sync_settle" && gw_settle=$gw_number
   gw_physical=$(cd -P -- "$gw_folder" && pwd -P)
@@ -61,14 +61,18 @@ gw_sync_state() {
 # Waits SECONDS for a word of the script; once a second looks whether the script lives, and at `control`. Sets
 # gw_order to final, quit or died.
 gw_sync_tick() {
-  local word='' value='' parent
-  if read -r -t "$1" word value; then
+  local text='' word='' value='' parent
+  if IFS= read -r -t "$1" text; then
+    read -r word value <<<"$gw_heard$text"
+    gw_heard=''
     case $word in
       final) gw_order=final gw_final_end=$value ;;
       payload) gw_payload_pid=$value ;;
       quit) gw_order=quit ;;
     esac
-  elif (($? <= 128)); then
+  elif (($? > 128)); then
+    gw_heard+=$text # the time was over in the middle of a word: on a busy node that happens
+  else
     gw_pause "$1" # standard input is not the script's pipe
   fi
   gw_clock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -227,7 +228,7 @@ class Node:
 
     def source(self, script: str, **variables: str) -> subprocess.Popen[str]:
         """Run bash text that has the library's functions, as the job's script does."""
-        text = f"set -u\nGW_INLINED=1\n. {PULL}\n{script}"
+        text = f"set -u\nGW_INLINED=1\n. {shlex.quote(str(PULL))}\n{script}"
         return self._run(["-c", text], {"cache": str(self.cache), **variables})
 
     def names(self) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -455,7 +456,7 @@ def test_a_file_of_the_node_without_digest_is_used_as_it_is(node: Node, image: I
 def test_sourcing_defines_only_functions_with_its_own_prefix(node: Node) -> None:
     script = 'comm -13 <(echo "$before" | sort) <(compgen -A function -A variable | sort)'
     before = "set -u; GW_INLINED=1 before=\nbefore=$(compgen -A function -A variable)"
-    text = f"{before}\n. {PULL}\n{script}"
+    text = f"{before}\n. {shlex.quote(str(PULL))}\n{script}"
     done = subprocess.run(
         [node.commands / "bash", "-c", text],
         env=node.environment(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def bash() -> Callable[..., subprocess.CompletedProcess[bytes]]:
     """Run bash text with some of the libraries sourced, in the C locale, under ``set -u``."""
 
     def run(text: str, *names: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-        sources = "\n".join(f". {templates.folder() / 'lib' / name}" for name in names)
+        sources = "\n".join(f". {shlex.quote(str(templates.folder() / 'lib' / name))}" for name in names)
         return subprocess.run(
             ["/bin/bash", "-c", f"LC_ALL=C GW_INLINED=yes\n{sources}\nset -u\n{text}"],
             capture_output=True,

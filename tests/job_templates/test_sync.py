@@ -266,3 +266,19 @@ def test_the_reserved_folder_never_reaches_the_store(attempt: Attempt):
     attempt.stage("mkdir .gateway; echo x >.gateway/forged; echo y >y")
     assert attempt.run() == 0
     assert [path.name for path in attempt.store.iterdir()] == ["y"]
+
+
+def test_a_word_that_arrives_in_pieces_is_understood(bash):
+    ended = bash(
+        "gw_order='' gw_heard='' gw_next_watch=99999999999\n"
+        "{ printf fi; sleep 0.3; printf 'nal 7'; sleep 0.3; printf '7\\nquit\\n'; } | {\n"
+        "  for _ in 1 2 3 4 5 6 7 8 9 10; do\n"
+        "    gw_sync_tick 0.1\n"
+        "    if [[ -n $gw_order ]]; then break; fi\n"
+        "  done\n"
+        '  echo "$gw_order $gw_final_end"\n'
+        "}",
+        "records.sh",
+        "sync.sh",
+    )
+    assert (ended.stdout, ended.stderr) == (b"final 77\n", b"")

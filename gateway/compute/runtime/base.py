@@ -13,18 +13,21 @@ class Runtime(ABC):
     """A container runtime.
 
     The library defines, for kind ``x`` (``-`` becomes ``_``), functions that read the variables of
-    ``docs/job-folder.md`` and may use ``lib/payload.sh`` and ``lib/pull.sh``:
+    ``docs/job-folder.md`` and may use ``lib/payload.sh``, ``lib/pull.sh`` and ``lib/records.sh``:
 
     ``gw_x_available``
-        status 0 where this node can use it; sets ``gw_problem`` to one sentence otherwise.
+        status 0 where this node can use it; sets ``gw_problem`` to one sentence otherwise. May use ``lib/payload.sh``
+        only, and has no effects.
     ``gw_x_prepare IMAGE``
         makes the pulled image file usable (an unpacked folder …) and sets ``gw_root``; status not 0 and
         ``gw_problem`` where it cannot.
     ``gw_x_run``
-        runs ``gw_command`` in the container, in the job's folder, and replaces the calling process; its status is
-        the payload's. The caller has put that process into a process group of its own, ``gw_payload_pid``.
+        runs ``gw_command`` in the container, whose ``/job`` is the job's folder, and ends with the payload's status (or
+        replaces the calling process). The caller has put that process into a process group of its own,
+        ``gw_payload_pid``.
     ``gw_x_stop SECONDS``
-        asks the payload to end, and forces it after SECONDS: the whole tree, in whatever process group.
+        asks the payload to end, and forces it after SECONDS: the whole tree, in whatever process group. May be
+        called by another process of the attempt, which has called ``gw_x_available`` but not ``gw_x_prepare``.
     ``gw_x_alive``
         status 0 while anything of the payload lives.
     """
