@@ -46,7 +46,7 @@ gw_check_site() {
   for word in apptainer singularity ch-run podman docker; do
     if command -v "$word" >/dev/null; then printf 'runtime %s\n' "$word"; fi
   done
-  for folder in "${SCRATCH-}" "/scratch/${USER:-$(id -un)}" "${WORK-}" "/work/${USER:-$(id -un)}"; do
+  for folder in "${SCRATCH-}" "/scratch/${USER:-$(id -un)}" "${WORK-}"; do
     if [ -n "$folder" ] && [ -d "$folder" ] && [ -w "$folder" ]; then printf 'room %s\n' "$folder"; fi
   done
 }
