@@ -30,6 +30,7 @@ from gateway.jobs.service import JobService
 from gateway.settings import Secret, Settings
 from gateway.storage.factory import build_store
 from gateway.storage.stores.base import Store
+from gateway.urls import read_allowed
 
 if TYPE_CHECKING:
     from gateway.engine.engine import Engine
@@ -243,6 +244,8 @@ def check_configuration(settings: Settings) -> list[FieldError]:
     mistakes: list[FieldError] = []
     with _noting(mistakes, "gateway.listen"):
         parse_listen(settings.gateway.listen)
+    with _noting(mistakes, "gateway.allow_urls"):
+        read_allowed(settings.gateway.allow_urls)
     with _noting(mistakes, "gateway.database"):
         check_url(settings.gateway.expand(settings.gateway.database))
     mistakes += [

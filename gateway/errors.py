@@ -22,6 +22,8 @@ GatewayError
 │   └── SubmissionRejected    502  the scheduler said no (never retried as it is)
 ├── StoreError                502
 │   └── StoreUnreachable      503
+├── UrlError                  502  a URL that a person gave cannot be fetched
+│   └── UrlUnreachable        503
 └── ImageError                502
     └── MissingProgram        500  a program of this machine is missing; the hint is the line that installs it
 """
@@ -198,6 +200,18 @@ class StoreUnreachable(StoreError):
     """A store could not be reached; trying again later may work."""
 
     status, problem, title = 503, "store-unreachable", "The store cannot be reached"
+
+
+class UrlError(GatewayError):
+    """A URL that a person gave cannot be fetched. The message names its host, never its path or query."""
+
+    status, problem, title = 502, "url", "The URL cannot be fetched"
+
+
+class UrlUnreachable(UrlError):
+    """It cannot be fetched now; trying again later may work."""
+
+    status, problem, title = 503, "url-unreachable", "The URL cannot be reached"
 
 
 class ImageError(GatewayError):

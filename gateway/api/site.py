@@ -65,8 +65,12 @@ async def get_target(gateway: Gateway, request: Request) -> TargetInfo:
 
 
 async def check_target(gateway: Gateway, request: Request) -> ProbePage:
-    """Look at everything that jobs need on a target."""
-    return ProbePage(items=await probe_target(_target(gateway, request)))
+    """Look at everything that jobs need on a target. A refused login is tried again: a person asked for it."""
+    target = _target(gateway, request)
+    target.transport.reset()
+    items = await probe_target(target)
+    gateway.bell.ring(target.name)
+    return ProbePage(items=items)
 
 
 def _target(gateway: Gateway, request: Request) -> Target:

@@ -15,7 +15,7 @@ from gateway.errors import RemoteCommandFailed
 from gateway.model.records import MAX_FINAL, Claim, FinalRecord, parse_claim, parse_final_or_none, parse_lines
 
 CHUNK = 64 * 1024
-"""Bytes of one followed file that one tick carries."""
+"""Bytes of one followed file that one tick carries at most."""
 MAX_MANIFEST = 256 * 1024 * 1024
 """Bytes of a manifest, unpacked; a longer one is not read."""
 FOLLOWED = ("status.jsonl", "sync.jsonl")
@@ -70,8 +70,14 @@ class RecordUpdate:
     manifest: bytes | None = None
 
 
-def records_section(requests: Sequence[RecordRequest]) -> str:
-    """Return bash text that prints what is new of all `requests`; `parse_records` reads it."""
+def records_section(requests: Sequence[RecordRequest], chunk: int = CHUNK) -> str:
+    """Return bash text that prints what is new of all `requests`; `parse_records` reads it.
+
+    Parameters
+    ----------
+    chunk
+        Bytes of each followed file at most: many requests in one answer must still fit into it.
+    """
     for request in requests:
         if not request.control_folder.startswith("/") or not request.control_folder.isprintable():
             raise ValueError(f"{request.control_folder!r} is not an absolute path without control characters")
@@ -80,7 +86,7 @@ def records_section(requests: Sequence[RecordRequest]) -> str:
     return (
         f"{scripts.read('records')}\n"
         f"gw_record_folders=({folders})\ngw_record_wanted=({wanted})\n"
-        f"{f'gw_records {CHUNK} {MAX_FINAL + 1}' if requests else 'echo end'}\n"
+        f"{f'gw_records {chunk} {MAX_FINAL + 1}' if requests else 'echo end'}\n"
     )
 
 
@@ -89,8 +95,8 @@ def _wanted(request: RecordRequest) -> str:
     return " ".join(map(str, [*numbers, int(request.want_manifest)]))
 
 
-def parse_records(stdout: bytes) -> dict[str, RecordUpdate]:
-    """Return the updates by control folder.
+def parse_records(stdout: bytes, chunk: int = CHUNK) -> dict[str, RecordUpdate]:
+    """Return the updates by control folder; `chunk` as in `records_section`.
 
     Raises
     ------
@@ -109,12 +115,12 @@ def parse_records(stdout: bytes) -> dict[str, RecordUpdate]:
             found[rest.decode("utf-8", "replace")] = RecordUpdate(**raw)
             folder = rest.decode("utf-8", "replace")
         elif raw:
-            _take(raw, word, rest, lines)
+            _take(raw, word, rest, lines, chunk)
             found[folder] = RecordUpdate(**raw)
     raise RemoteCommandFailed("the answer about the jobs' records is cut off")
 
 
-def _take(raw: dict[str, Any], word: bytes, rest: bytes, lines: Iterator[bytes]) -> None:
+def _take(raw: dict[str, Any], word: bytes, rest: bytes, lines: Iterator[bytes], longest: int) -> None:
     """Add what one line (and the block that follows it) says."""
     if word == b"size":
         name, _, number = rest.partition(b" ")
@@ -128,14 +134,14 @@ def _take(raw: dict[str, Any], word: bytes, rest: bytes, lines: Iterator[bytes])
         raw["final"] = parse_final_or_none(_block(lines))
     elif word == b"chunk":
         name, _, start = rest.partition(b" ")
-        _follow(raw, name.decode("ascii", "replace"), _number(start), _block(lines))
+        _follow(raw, name.decode("ascii", "replace"), _number(start), _block(lines), longest)
     elif word in (b"manifest", b"manifest_gzip"):
         raw["manifest"] = _unpack(rest, word == b"manifest_gzip")
 
 
-def _follow(raw: dict[str, Any], name: str, start: int, chunk: bytes) -> None:
+def _follow(raw: dict[str, Any], name: str, start: int, chunk: bytes, longest: int) -> None:
     found, used = parse_lines(chunk)
-    if not used and len(chunk) >= CHUNK:
+    if not used and len(chunk) >= longest:
         used = len(chunk)  # no line of a script's is that long: give it up, or nothing after it is ever read
     raw["status_lines" if name == "status.jsonl" else "sync_lines"] = found
     raw["offsets"][name] = start + used

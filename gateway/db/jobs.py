@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, or_, select, update
 
 from gateway.db import events
 from gateway.db.tables import attempts, idempotency, job_stores, jobs
@@ -156,16 +156,62 @@ def page(
     return list(connection.execute(query).mappings())
 
 
-def live(connection: Connection, target: str) -> list[RowMapping]:
-    """Return the live jobs of a target with their current attempt (columns of attempts prefixed ``a_``)."""
-    columns = [*jobs.c, *(column.label(f"a_{column.name}") for column in attempts.c)]
+def _with_attempt(columns: Iterable[Any], without: frozenset[str]) -> Select[Any]:
+    """Select jobs with their current attempt (its columns prefixed ``a_``)."""
+    own = [column for column in columns if column.name not in without]
+    of_attempt = [column.label(f"a_{column.name}") for column in attempts.c if column.name not in without]
+    return select(*own, *of_attempt).outerjoin(
+        attempts, and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt)
+    )
+
+
+def live(connection: Connection, target: str, lost_since: datetime | None = None) -> list[RowMapping]:
+    """Return the live jobs of a target with their current attempt (columns of attempts prefixed ``a_``).
+
+    Specifications and scripts, which may be large, are left out: see `whole`.
+
+    Parameters
+    ----------
+    lost_since
+        Jobs that were found lost after this moment are returned too: they may have left records all the same.
+    """
+    condition: ColumnElement[bool] = jobs.c.state.in_([str(state) for state in LIVE])
+    if lost_since is not None:
+        condition = or_(condition, and_(jobs.c.state == str(State.LOST), jobs.c.ended_at > lost_since))
     query = (
-        select(*columns)
-        .outerjoin(attempts, and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt))
-        .where(jobs.c.target == target, jobs.c.state.in_([str(state) for state in LIVE]))
+        _with_attempt(jobs.c, frozenset({"spec", "script"}))
+        .where(jobs.c.target == target, condition)
         .order_by(jobs.c.created_at, jobs.c.id)
     )
     return list(connection.execute(query).mappings())
+
+
+def whole(connection: Connection, job_ids: Sequence[str]) -> list[RowMapping]:
+    """Return jobs as `live` does, with their specifications; those that are gone are left out."""
+    query = (
+        _with_attempt(jobs.c, frozenset({"script"}))
+        .where(jobs.c.id.in_(list(job_ids)))
+        .order_by(jobs.c.created_at, jobs.c.id)
+    )
+    return list(connection.execute(query).mappings())
+
+
+def live_elsewhere(connection: Connection, targets: Iterable[str]) -> list[RowMapping]:
+    """Return id, state and target of the live jobs whose target is none of `targets`."""
+    query = select(jobs.c.id, jobs.c.state, jobs.c.target).where(
+        jobs.c.target.not_in(list(targets)), jobs.c.state.in_([str(state) for state in LIVE])
+    )
+    return list(connection.execute(query).mappings())
+
+
+def may_be_sent(connection: Connection, job_ids: Sequence[str]) -> set[str]:
+    """Return those of `job_ids` that are still in ``staging`` with nobody asking for their end, locked."""
+    query = (
+        select(jobs.c.id)
+        .where(jobs.c.id.in_(list(job_ids)), jobs.c.state == str(State.STAGING), jobs.c.cancel_requested_at.is_(None))
+        .with_for_update()
+    )
+    return set(connection.scalars(query))
 
 
 def count_live(connection: Connection) -> dict[str, int]:
@@ -238,6 +284,15 @@ def state_of(connection: Connection, job_id: str) -> State | None:
     """Return a job's state as this transaction sees it, locked; None where the job is gone."""
     found = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar_one_or_none()
     return None if found is None else State(found)
+
+
+def explain(connection: Connection, job_id: str, state: State, message: str) -> None:
+    """Say why a job stays in `state`; nothing where it is in another one, or the words are the same."""
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == str(state), jobs.c.message.is_distinct_from(message))
+        .values(message=message, version=jobs.c.version + 1)
+    )
 
 
 def set_columns(connection: Connection, job_id: str, **values: Any) -> None:

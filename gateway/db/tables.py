@@ -113,6 +113,7 @@ attempts = Table(
     Column("final", JSON(none_as_null=True)),
     Column("scheduler_record", JSON(none_as_null=True)),
     Column("script", Text),
+    Column("renew_at", Moment),
     UniqueConstraint("submission"),
 )
 

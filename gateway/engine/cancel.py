@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,10 +13,14 @@ from sqlalchemy import RowMapping
 from gateway.compute.remote import RemoteScript
 from gateway.compute.scheduler.base import SchedulerFacts
 from gateway.compute.target import Target
+from gateway.compute.transport.base import CommandResult
 from gateway.db import jobs
 from gateway.db.database import Database
 from gateway.engine.timing import Timing
+from gateway.errors import SchedulerError
 from gateway.model.states import State
+
+log = logging.getLogger(__name__)
 
 Row = RowMapping
 
@@ -30,8 +35,21 @@ def due(row: Row, now: datetime, timing: Timing) -> bool:
     return sent is None or (now - sent).total_seconds() >= timing.cancel_grace
 
 
-def _stop_words(rows: Sequence[Row]) -> str:
+def stop_words(rows: Sequence[Row]) -> str:
+    """Return bash text that writes the word ``stop`` for the runs of all rows."""
     return "\n".join(f"printf 'stop\\n' >>{shlex.quote(row['a_control_folder'] + '/control')}" for row in rows)
+
+
+def _log_refusals(target: Target, ids: Sequence[str], facts: SchedulerFacts, answer: CommandResult) -> None:
+    """Say what the scheduler would not do; it is asked again after the grace time."""
+    try:
+        said = target.scheduler.cancel(ids, facts).parse(*answer.text())
+    except SchedulerError as error:
+        log.warning("target %s: %s", target.name, error)
+        return
+    for scheduler_id, words in said.items():
+        if words is not None:
+            log.warning("target %s: %s was not cancelled: %s", target.name, scheduler_id, words)
 
 
 async def send_cancels(
@@ -52,10 +70,12 @@ async def send_cancels(
         if row["a_scheduler_id"] and (row["a_claimed_at"] is None or row["a_cancel_sent_at"] is not None)
     ]
     script = RemoteScript()
-    script.add("stop", _stop_words(chosen))
+    script.add("stop", stop_words(chosen))
     if by_scheduler:
         script.add("cancel", target.scheduler.cancel(by_scheduler, facts).line())
-    await target.transport.run(script.text, timeout=timing.poll_timeout)
+    sections = script.parse(await target.transport.run(script.text, timeout=timing.poll_timeout))
+    if by_scheduler:
+        _log_refusals(target, by_scheduler, facts, sections["cancel"])
 
     def sent(connection: Any) -> None:
         for row in chosen:

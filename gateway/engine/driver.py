@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -15,17 +15,17 @@ from sqlalchemy import RowMapping
 from gateway.compute.scheduler.base import SchedulerFacts
 from gateway.compute.target import Target
 from gateway.db import jobs
-from gateway.db.database import Database
-from gateway.engine import write
+from gateway.db.database import Database, DatabaseUnavailable
 from gateway.engine.cancel import send_cancels
 from gateway.engine.finalise import Finaliser
+from gateway.engine.inputs import InputFiles
 from gateway.engine.launch import Launcher
+from gateway.engine.observe import Observer, rests
 from gateway.engine.passes import RelayPasses
-from gateway.engine.plan import plan_job
-from gateway.engine.poll import Sight, poll_script, read_sight, record_request
+from gateway.engine.poll import AT_ONCE, chunk_for, poll_script, read_sight, record_request
+from gateway.engine.renew import Renewer, due
 from gateway.engine.timing import Timing
-from gateway.engine.verdict import Known, Seen, decide
-from gateway.errors import GatewayError, HostKeyChanged, LoginRefused, TargetError, TargetUnreachable
+from gateway.errors import GatewayError, HostKeyChanged, LoginRefused, TargetUnreachable
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board, TargetStatus
 from gateway.model.states import State
@@ -33,7 +33,7 @@ from gateway.storage.stores.base import Store
 
 log = logging.getLogger(__name__)
 
-SUBMITTED = frozenset({State.QUEUED, State.HELD, State.RUNNING, State.UNKNOWN})
+WATCHED = frozenset({State.QUEUED, State.HELD, State.RUNNING, State.UNKNOWN, State.LOST})
 
 Row = RowMapping
 
@@ -47,23 +47,8 @@ class Surroundings:
     bell: Bell
     board: Board
     finaliser: Finaliser
+    inputs: InputFiles
     timing: Timing = field(default_factory=Timing)
-
-
-def known_of(row: Row) -> Known:
-    """Return what the database says of a live job."""
-    return Known(
-        job_id=row["id"],
-        attempt=row["attempt"],
-        state=State(row["state"]),
-        last_state=State(row["last_state"]) if row["last_state"] else None,
-        submission=row["a_submission"],
-        scheduler_id=row["a_scheduler_id"],
-        submitted=row["a_submitted_at"] is not None,
-        claimed=row["a_claimed_at"] is not None,
-        cancel_requested=row["cancel_requested_at"] is not None,
-        missing_since=row["a_missing_since"],
-    )
 
 
 class TargetDriver:
@@ -72,44 +57,61 @@ class TargetDriver:
     def __init__(self, target: Target, around: Surroundings) -> None:
         self.target = target
         self.around = around
-        self.launcher = Launcher(target, around.database, around.stores, around.timing)
+        self.launcher = Launcher(target, around.database, around.stores, around.timing, around.inputs)
         self.passes = RelayPasses(target, around.database, around.stores)
+        self.renewer = Renewer(target, around.database, around.stores, around.timing)
+        self.observer = Observer(around.database, around.timing)
+        self._launching: asyncio.Task[None] | None = None
         self._finalising: dict[str, asyncio.Task[None]] = {}
-        self._last_answer = datetime.now(UTC)
+        self._unsettled: dict[str, int] = {}
         self._facts: SchedulerFacts | None = None
+        self._looked_at: datetime | None = None
+        self._answered_at: datetime | None = None
+        self._seeing_since: datetime | None = None
+        """From when on the target has answered without a break; None while it does not."""
+        self._blind_since: datetime | None = None
 
     async def run(self) -> None:
-        """Tick until cancelled. A tick's failure is logged and the loop goes on."""
-        delay = 0.0
+        """Tick until cancelled. A tick's failure is told, and the loop goes on."""
         while True:
             try:
                 busy = await self.tick()
-                delay = self.target.settings.poll_interval if busy else self.around.timing.idle_interval
-            except TargetUnreachable as error:
-                await self._unreachable(error)
-                delay = max(self.target.settings.poll_interval, 2.0)
-            except GatewayError as error:
-                log.warning("target %s: %s", self.target.name, error)
-                delay = max(self.target.settings.poll_interval, 2.0)
-            except Exception:
-                log.exception("target %s: the tick failed", self.target.name)
-                delay = max(self.target.settings.poll_interval, 5.0)
-            await self.around.bell.wait(self.target.name, delay)
+                pause = self.target.settings.poll_interval if busy else self.around.timing.idle_interval
+            except Exception as error:
+                await self._failed(error)
+                pause = max(self.target.settings.poll_interval, self.around.timing.failure_pause)
+            await self.around.bell.wait(self.target.name, pause)
 
     async def tick(self) -> bool:
         """Look at every live job once and act; return whether there is any."""
-        rows = await self.around.database.read(lambda c: jobs.live(c, self.target.name))
-        if not rows:
+        rows = await self._live()
+        self.passes.follow(rows)
+        await self.launcher.give_up_cancelled(rows)
+        if self._launching is None and not any(r["state"] in (State.ACCEPTED, State.STAGING) for r in rows):
+            self.around.inputs.keep(self.target.name, ())
+        busy = any(r["state"] != State.LOST for r in rows)
+        if not rows or (not busy and self._looked_lately()):
             return False
+        self._looked_at = datetime.now(UTC)
         facts = await self._detect()
-        await self.launcher.launch(rows, facts)
-        rows = await self.around.database.read(lambda c: jobs.live(c, self.target.name))
+        self._launch(rows, facts)
         await self._poll(rows, facts)
-        rows = await self.around.database.read(lambda c: jobs.live(c, self.target.name))
-        await send_cancels(self.target, self.around.database, rows, facts, self.around.timing)
+        rows = await self._live()
         self._finalise([row for row in rows if row["state"] == State.FINALIZING])
         self.passes.follow(rows)
-        return True
+        await send_cancels(self.target, self.around.database, rows, facts, self.around.timing)
+        return busy
+
+    async def _live(self) -> list[Row]:
+        since = datetime.now(UTC) - timedelta(seconds=self.around.timing.lost_watch)
+        return await self.around.database.read(lambda c: jobs.live(c, self.target.name, since))
+
+    # --- What the target says
+
+    def _looked_lately(self) -> bool:
+        if self._looked_at is None:
+            return False
+        return (datetime.now(UTC) - self._looked_at).total_seconds() < self.around.timing.lost_interval
 
     async def _detect(self) -> SchedulerFacts:
         if self._facts is None:
@@ -120,73 +122,104 @@ class TargetDriver:
         return self._facts
 
     def _answered(self) -> None:
-        self._last_answer = datetime.now(UTC)
-        self.around.board.set(self.target.name, TargetStatus("ok", None, self._last_answer))
+        self._answered_at = datetime.now(UTC)
+        self._seeing_since = self._seeing_since or self._answered_at
+        self._blind_since = None
+        self.around.board.set(self.target.name, TargetStatus("ok", None, self._answered_at))
 
     async def _poll(self, rows: list[Row], facts: SchedulerFacts) -> None:
         """Ask once about all; decide each by itself."""
-        lost_answers = [r for r in rows if r["state"] == State.STAGING and r["a_submit_started_at"]]
-        watched = [r for r in rows if State(r["state"]) in SUBMITTED and r["a_control_folder"]]
-        asked_rows = [*watched, *lost_answers]
-        if not asked_rows:
-            return
+        watched = [r for r in rows if State(r["state"]) in WATCHED and (r["a_control_folder"] or rests(r))]
+        lost_answers = [
+            r
+            for r in rows
+            if r["state"] == State.STAGING
+            and r["a_submit_started_at"]
+            and r["a_submission"] not in self.launcher.in_flight
+        ]
+        asked = [*watched, *lost_answers]
+        for start in range(0, len(asked), AT_ONCE):
+            await self._poll_some(asked[start : start + AT_ONCE], facts)
+
+    async def _poll_some(self, rows: list[Row], facts: SchedulerFacts) -> None:
+        lost_answers = [r for r in rows if r["state"] == State.STAGING]
+        watched = [r for r in rows if r["state"] != State.STAGING]
         ids = [r["a_scheduler_id"] for r in watched if r["a_scheduler_id"] and r["state"] != State.LOST]
         lost = {r["a_submission"]: r["a_control_folder"] for r in lost_answers}
+        requests = [record_request(r) for r in rows if r["a_control_folder"]]
         scheduler = self.target.scheduler
-        script = poll_script(scheduler, facts, ids, lost, [record_request(r) for r in asked_rows])
+        script = poll_script(scheduler, facts, ids, lost, requests)
         result = await self.target.transport.run(script.text, timeout=self.around.timing.poll_timeout)
-        sight = read_sight(scheduler, facts, ids, list(lost), script.parse(result))
+        at = datetime.now(UTC)
+        sight = read_sight(scheduler, facts, ids, list(lost), script.parse(result), chunk_for(len(requests)))
         self._answered()
         if sight.problem:
             log.warning("target %s: the scheduler's answer: %s", self.target.name, sight.problem)
-        at = datetime.now(UTC)
+        await self.observer.take(watched, sight, at, self._seeing_since or at)
         await self.launcher.adopt(lost_answers, sight, facts)
-        await self.around.database.write(lambda c: self._decide_all(c, watched, sight, at))
 
-    def _decide_all(self, connection: Any, rows: list[Row], sight: Sight, at: datetime) -> None:
-        """Write what a tick saw, in one transaction."""
-        seen_ids = []
-        for row in rows:
-            record = sight.records.get(row["a_control_folder"])
-            seen = Seen(at, record, sight.jobs.get(row["a_scheduler_id"] or ""), sight.whole)
-            decision = decide(known_of(row), seen, self.around.timing)
-            if record is not None:
-                self._take_records(connection, row, record)
-            write.apply(connection, row, decision)
-            if sight.whole or seen.scheduler is not None:
-                seen_ids.append(row["id"])
-        jobs.observe(connection, seen_ids, at)
+    # --- What it does not say
 
-    def _take_records(self, connection: Any, row: Row, record: Any) -> None:
-        """Write progress and outputs that the node reported since the last tick."""
-        if not record.status_lines and not record.sync_lines:
-            return
-        offsets = {**(row["a_offsets"] or {}), **record.offsets}
-        write.note_progress(connection, row, record)
-        if record.sync_lines:
-            plan = plan_job(row, row["stores"])
-            offsets["transfer"] = write.note_copied(connection, row, plan, record)
-        jobs.set_attempt(connection, row["id"], row["attempt"], offsets=offsets)
+    async def _failed(self, error: Exception) -> None:
+        """Tell of a tick that ended early. Never raises: the loop has to go on."""
+        if isinstance(error, GatewayError):
+            log.warning("target %s: %s", self.target.name, error)
+        else:
+            log.error("target %s: the tick failed", self.target.name, exc_info=error)
+        if isinstance(error, DatabaseUnavailable):
+            return  # which says nothing about the target
+        try:
+            await self._blind(error)
+        except Exception:
+            log.exception("target %s: its jobs could not be marked as unknown", self.target.name)
 
-    async def _unreachable(self, error: TargetUnreachable) -> None:
+    async def _blind(self, error: Exception) -> None:
         """Say so on the board; after a while show the jobs as unknown, each with the state it was last in."""
-        final = isinstance(error, LoginRefused | HostKeyChanged)
-        self.around.board.set(
-            self.target.name,
-            TargetStatus("needs_login" if final else "unreachable", error.message, self._last_answer),
-        )
-        waited = (datetime.now(UTC) - self._last_answer).total_seconds()
-        if not final and waited < self.around.timing.unreachable_grace:
+        self._facts = self._seeing_since = None
+        self._blind_since = self._blind_since or datetime.now(UTC)
+        message = error.message if isinstance(error, GatewayError) else f"unexpected error: {type(error).__name__}"
+        word = "failed"
+        if isinstance(error, LoginRefused | HostKeyChanged):
+            word = "needs_login"
+        elif isinstance(error, TargetUnreachable):
+            word = "unreachable"
+        self.around.board.set(self.target.name, TargetStatus(word, message, self._answered_at))
+        if word != "needs_login" and not self._blind_for_long():
             return
-        rows = await self.around.database.read(lambda c: jobs.live(c, self.target.name))
+        rows = await self._live()
         blind = [r for r in rows if State(r["state"]) in {State.QUEUED, State.HELD, State.RUNNING}]
-
-        def mark(connection: Any) -> None:
-            for row in blind:
-                jobs.change_state(connection, row["id"], State.UNKNOWN, evidence={"unreachable": error.message})
-
         if blind:
-            await self.around.database.write(mark)
+            await self.around.database.write(lambda c: _mark_unknown(c, blind, message))
+
+    def _blind_for_long(self) -> bool:
+        if self._blind_since is None:
+            return False
+        return (datetime.now(UTC) - self._blind_since).total_seconds() >= self.around.timing.unreachable_grace
+
+    # --- Work beside the ticks
+
+    def _launch(self, rows: list[Row], facts: SchedulerFacts) -> None:
+        """Stage, submit, renew beside the ticks: large inputs or a slow store must not make the other jobs wait."""
+        now = datetime.now(UTC)
+        wanted = any(r["state"] in (State.ACCEPTED, State.STAGING) or due(r, now) for r in rows)
+        if wanted and self._launching is None:
+            self._launching = asyncio.create_task(self._launch_some(rows, facts), name=f"launch {self.target.name}")
+
+    async def _launch_some(self, rows: list[Row], facts: SchedulerFacts) -> None:
+        sent = False
+        try:
+            sent = await self.launcher.launch(rows, facts)
+            await self.renewer.renew(rows)
+        except TargetUnreachable as error:
+            await self._failed(error)
+            await asyncio.sleep(self.around.timing.failure_pause)
+        except Exception as error:
+            log.error("target %s: jobs could not be launched", self.target.name, exc_info=error)
+            await asyncio.sleep(self.around.timing.failure_pause)
+        finally:
+            self._launching = None
+        if sent:
+            self.around.bell.ring(self.target.name)
 
     def _finalise(self, rows: list[Row]) -> None:
         """Settle ended attempts beside the ticks, one task a job."""
@@ -198,26 +231,46 @@ class TargetDriver:
 
     def _settled(self, job_id: str, _task: asyncio.Task[None]) -> None:
         self._finalising.pop(job_id, None)
+        self.around.bell.ring(self.target.name)
 
     async def _settle(self, row: Row) -> None:
         try:
             await self.passes.stop(row["id"])
-            await self.around.finaliser.settle(row, self.target)
+            await self.around.finaliser.settle(row["id"], row["attempt"], self.target)
+            self._unsettled.pop(row["id"], None)
         except TargetUnreachable as error:
-            log.warning("job %s: outputs wait for target %s: %s", row["id"], self.target.name, error)
-            await asyncio.sleep(2)
-        except TargetError as error:
+            message = error.message
+            log.warning("job %s: outputs wait for target %s: %s", row["id"], self.target.name, message)
+            await self._failed(error)
+            if self._blind_for_long() or isinstance(error, LoginRefused | HostKeyChanged):
+                await self.around.database.write(lambda c: _mark_unknown(c, [row], message))
+            await asyncio.sleep(self.around.timing.failure_pause)
+        except DatabaseUnavailable as error:
             log.warning("job %s: %s", row["id"], error)
-            await asyncio.sleep(2)
+            await asyncio.sleep(self.around.timing.failure_pause)
         except Exception:
             log.exception("job %s: finalising failed", row["id"])
-            await asyncio.sleep(5)
-        self.around.bell.ring(self.target.name)
+            await self._settle_failed(row)
+
+    async def _settle_failed(self, row: Row) -> None:
+        """Try again some times; then let the job end as its evidence says, with what was proved of its outputs."""
+        tries = self._unsettled[row["id"]] = self._unsettled.get(row["id"], 0) + 1
+        await asyncio.sleep(self.around.timing.failure_pause)
+        if tries >= self.around.timing.settle_tries:
+            self._unsettled.pop(row["id"], None)
+            await self.around.finaliser.give_up(row["id"], row["attempt"])
 
     async def stop(self) -> None:
         """End what runs beside the ticks. The jobs go on; the next start picks them up."""
-        tasks = list(self._finalising.values())
+        tasks = [*self._finalising.values(), *([self._launching] if self._launching else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.passes.close()
+
+
+def _mark_unknown(connection: Any, rows: Sequence[Row], message: str) -> None:
+    """Show jobs as unknown, but those that are in another state by now."""
+    for row in rows:
+        if jobs.state_of(connection, row["id"]) is State(row["state"]):
+            jobs.change_state(connection, row["id"], State.UNKNOWN, evidence={"unreachable": message})

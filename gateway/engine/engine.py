@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from gateway.compute.target import Target
+from gateway.db import jobs
 from gateway.db.database import Database
 from gateway.engine.driver import Surroundings, TargetDriver
 from gateway.engine.finalise import Finaliser
+from gateway.engine.inputs import InputFiles
 from gateway.engine.timing import Timing
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
+from gateway.model.states import State
 from gateway.settings import Settings
 from gateway.storage.stores.base import Store
+from gateway.urls import UrlOpener
+
+log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -33,14 +42,36 @@ class Engine:
         timing: Timing | None = None,
     ) -> None:
         self.settings = settings
+        self.database = database
         timing = timing or Timing()
-        around = Surroundings(database, stores, bell, board, Finaliser(database, stores, data, timing), timing)
+        self.inputs = InputFiles(UrlOpener(settings.gateway.allow_urls), data / "inputs", bell)
+        finaliser = Finaliser(database, stores, data, timing)
+        around = Surroundings(database, stores, bell, board, finaliser, self.inputs, timing)
         self.drivers = [TargetDriver(target, around) for target in targets.values()]
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Start the loops."""
+        await self._show_orphans()
+        await asyncio.to_thread(self.inputs.clear)
         self._tasks = [asyncio.create_task(driver.run(), name=f"drive {driver.target.name}") for driver in self.drivers]
+
+    async def _show_orphans(self) -> None:
+        """Show jobs as unknown whose target is not configured any more: nobody sees them, and people can abandon them.
+
+        Accepted ones are left: nothing of them is anywhere, so they can be cancelled.
+        """
+        targets = [driver.target.name for driver in self.drivers]
+
+        def mark(connection: Connection) -> None:
+            for row in jobs.live_elsewhere(connection, targets):
+                if State(row["state"]) in {State.ACCEPTED, State.UNKNOWN}:
+                    continue
+                message = f"target {row['target']} is not configured any more"
+                log.warning("job %s: %s", row["id"], message)
+                jobs.change_state(connection, row["id"], State.UNKNOWN, evidence={"unreachable": message})
+
+        await self.database.write(mark)
 
     async def stop(self) -> None:
         """Stop the loops and what they started here."""
@@ -48,3 +79,4 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(driver.stop() for driver in self.drivers))
+        await self.inputs.close()

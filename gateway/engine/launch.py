@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,12 +18,15 @@ from gateway.compute.staging import stage
 from gateway.compute.target import Target
 from gateway.db import jobs
 from gateway.db.database import Database
+from gateway.engine.cancel import stop_words
+from gateway.engine.inputs import InputFiles
 from gateway.engine.plan import plan_job
 from gateway.engine.poll import Sight
 from gateway.engine.prepare import Prepared, prepare
+from gateway.engine.renew import RENEW_AFTER
 from gateway.engine.submit import Submitted, batch_script, read_answers
 from gateway.engine.timing import Timing
-from gateway.errors import GatewayError, TargetUnreachable
+from gateway.errors import GatewayError, SchedulerError, StagingFailed, TargetUnreachable
 from gateway.model.specification import JobSpecification
 from gateway.model.states import State
 from gateway.storage.stores.base import Store
@@ -29,44 +34,69 @@ from gateway.storage.stores.base import Store
 log = logging.getLogger(__name__)
 
 Row = RowMapping
+PREPARED_AT_ONCE = 8
+"""Jobs whose stores are asked for credentials at the same time."""
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """How often an attempt could not be staged, and when it is tried again."""
+
+    tries: int
+    again_at: datetime
 
 
 class Launcher:
     """Launches the jobs of one target in batches."""
 
-    def __init__(self, target: Target, database: Database, stores: Mapping[str, Store], timing: Timing) -> None:
+    def __init__(
+        self, target: Target, database: Database, stores: Mapping[str, Store], timing: Timing, inputs: InputFiles
+    ) -> None:
         self.target = target
         self.database = database
         self.stores = stores
         self.timing = timing
-        self._failures: dict[str, int] = {}
+        self.inputs = inputs
+        self.in_flight: set[str] = set()
+        """Submissions that are being sent now: their answers are not lost yet."""
+        self._failures: dict[str, _Failed] = {}
+        self._not_found: set[str] = set()
+        """Submissions whose answer was lost, and that were looked for after the grace time in vain."""
 
-    async def launch(self, rows: Sequence[Row], facts: SchedulerFacts) -> None:
-        """Take every job one step further that waits for staging or submission."""
-        await self._give_up_cancelled(rows)
+    async def launch(self, rows: Sequence[Row], facts: SchedulerFacts) -> bool:
+        """Take jobs one step further that wait for staging or submission; return whether anything was sent.
+
+        At most one batch is staged, so that what is staged is also submitted.
+        """
+        self._forget(rows)
         waiting = [r for r in rows if r["cancel_requested_at"] is None]
+        unstaged = [r for r in waiting if r["state"] in (State.ACCEPTED, State.STAGING) and r["a_staged_at"] is None]
+        self.inputs.keep(self.target.name, {r["id"] for r in unstaged})
         fresh = [r for r in waiting if r["state"] == State.ACCEPTED]
         if fresh:
             await self.database.write(lambda c: self._begin(c, fresh))
-            rows = await self.database.read(lambda c: jobs.live(c, self.target.name))
-            waiting = [r for r in rows if r["cancel_requested_at"] is None]
-        staging = [r for r in waiting if r["state"] == State.STAGING]
-        unstaged = [r for r in staging if r["a_staged_at"] is None]
-        for start in range(0, len(unstaged), self.timing.batch):
-            await self._stage(unstaged[start : start + self.timing.batch], facts)
-        if unstaged:
-            rows = await self.database.read(lambda c: jobs.live(c, self.target.name))
-            staging = [r for r in rows if r["state"] == State.STAGING and r["cancel_requested_at"] is None]
-        ready = [r for r in staging if r["a_staged_at"] and self._may_submit(r)]
+        sent = await self._stage_one_batch([r["id"] for r in unstaged], facts)
+        rows = await self.database.read(lambda c: jobs.live(c, self.target.name))
+        staging = [r for r in rows if r["state"] == State.STAGING and r["cancel_requested_at"] is None]
+        ready = [r["id"] for r in staging if r["a_staged_at"] and self._may_submit(r)]
         for start in range(0, len(ready), self.timing.batch):
             await self._submit(ready[start : start + self.timing.batch], facts)
+        return sent or bool(ready)
+
+    def _forget(self, rows: Sequence[Row]) -> None:
+        live = {r["id"] for r in rows}
+        self._failures = {job_id: failed for job_id, failed in self._failures.items() if job_id in live}
+        self._not_found &= {r["a_submission"] for r in rows}
+
+    def _waited(self, row: Row) -> bool:
+        started = row["a_submit_started_at"]
+        return bool((datetime.now(UTC) - started).total_seconds() >= self.timing.submit_grace)
 
     def _may_submit(self, row: Row) -> bool:
-        started = row["a_submit_started_at"]
-        waited = (datetime.now(UTC) - started).total_seconds() if started else None
-        return waited is None or waited >= self.timing.submit_grace
+        """Say whether a submission may be sent: for the first time, or again because nothing was found of it."""
+        return row["a_submit_started_at"] is None or row["a_submission"] in self._not_found
 
-    async def _give_up_cancelled(self, rows: Sequence[Row]) -> None:
+    async def give_up_cancelled(self, rows: Sequence[Row]) -> None:
         """End at once what was cancelled before anything was sent to the scheduler."""
         unsent = [
             r
@@ -74,16 +104,29 @@ class Launcher:
             if r["cancel_requested_at"] is not None
             and r["state"] in (State.ACCEPTED, State.STAGING)
             and r["a_submit_started_at"] is None
+            and r["a_submission"] not in self.in_flight
         ]
 
         def cancel(connection: Any) -> None:
             for row in unsent:
-                if jobs.state_of(connection, row["id"]) is not State(row["state"]):
-                    continue
-                jobs.change_state(connection, row["id"], State.CANCELLED, reason="cancelled_by_user")
+                attempt = jobs.get_attempt(connection, row["id"], row["attempt"])
+                if attempt is None or attempt["submit_started_at"] is None:
+                    self._cancelled(connection, row, {"submission": None})
 
         if unsent:
             await self.database.write(cancel)
+
+    @staticmethod
+    def _cancelled(connection: Any, row: Row, evidence: Mapping[str, Any]) -> None:
+        if jobs.state_of(connection, row["id"]) is State(row["state"]):
+            jobs.change_state(
+                connection,
+                row["id"],
+                State.CANCELLED,
+                evidence=evidence,
+                reason="cancelled_by_user",
+                message=None,
+            )
 
     @staticmethod
     def _begin(connection: Any, rows: Sequence[Row]) -> None:
@@ -93,26 +136,68 @@ class Launcher:
                 jobs.insert_attempt(connection, row["id"], row["attempt"], f"gw-{secrets.token_hex(6)}")
                 jobs.change_state(connection, row["id"], State.STAGING)
 
-    async def _stage(self, rows: Sequence[Row], facts: SchedulerFacts) -> None:
+    async def _stage_one_batch(self, job_ids: Sequence[str], facts: SchedulerFacts) -> bool:
+        """Stage the first batch of which a job is ready; others wait for inputs, or for their next try."""
+        now = datetime.now(UTC)
+        due = [job_id for job_id in job_ids if job_id not in self._failures or self._failures[job_id].again_at <= now]
+        for start in range(0, len(due), self.timing.batch):
+            chunk = due[start : start + self.timing.batch]
+            rows = await self.database.read(partial(jobs.whole, job_ids=chunk))
+            if await self._stage([r for r in rows if r["state"] == State.STAGING], facts):
+                return True
+        return False
+
+    async def _stage(self, rows: Sequence[Row], facts: SchedulerFacts) -> bool:
+        """Stage what is ready; return whether anything was sent. One that is bad never keeps others back."""
+        turn = asyncio.Semaphore(PREPARED_AT_ONCE)
+
+        async def one(row: Row) -> Prepared | None:
+            async with turn:
+                return await self._prepare(row, facts)
+
+        found = await asyncio.gather(*(one(row) for row in rows), return_exceptions=True)
         prepared: list[tuple[Row, Prepared]] = []
-        for row in rows:
-            plan = plan_job(row, row["stores"])
-            try:
-                item = await prepare(plan, row["a_submission"], self.target, facts, self.stores)
-            except TargetUnreachable:
-                raise
-            except GatewayError as error:
-                await self._staging_failed(row, error, final=error.status != 503)
-            else:
+        for row, item in zip(rows, found, strict=True):
+            if isinstance(item, TargetUnreachable) or (
+                isinstance(item, BaseException) and not isinstance(item, Exception)
+            ):
+                raise item
+            if isinstance(item, GatewayError):
+                await self._staging_failed(row, item, final=item.status != 503)
+            elif isinstance(item, Exception):
+                log.error("job %s: it could not be prepared", row["id"], exc_info=item)
+                error = GatewayError(f"the job could not be prepared ({type(item).__name__})")
+                await self._staging_failed(row, error, final=True)
+            elif isinstance(item, Prepared):
                 prepared.append((row, item))
         if not prepared:
-            return
-        outcomes = await stage(self.target.transport, [item.staged for _, item in prepared])
+            return False
+        try:
+            outcomes = await stage(self.target.transport, [item.staged for _, item in prepared])
+        except TargetUnreachable:
+            raise
+        except GatewayError as error:  # a reason that all share: a full disk …
+            for row, _ in prepared:
+                await self._staging_failed(row, error, final=False)
+            return True
         for (row, item), outcome in zip(prepared, outcomes, strict=True):
             if outcome.status == "failed":
                 await self._staging_failed(row, GatewayError(outcome.message or "staging failed"), final=False)
             else:
                 await self.database.write(partial(self._staged, row=row, item=item))
+                self._failures.pop(row["id"], None)
+                self.inputs.release(row["id"])
+        return True
+
+    async def _prepare(self, row: Row, facts: SchedulerFacts) -> Prepared | None:
+        """Make what staging sends; None while inputs are on their way (the bell rings when they are there)."""
+        plan = plan_job(row, row["stores"])
+        if unknown := [item.name for item in plan.stores if item.name not in self.stores]:
+            raise StagingFailed(f"store {unknown[0]} is not configured any more")
+        files = self.inputs.ready(row["id"], self.target.name, plan.specification.inputs)
+        if files is None:
+            return None
+        return await prepare(plan, row["a_submission"], self.target, facts, self.stores, files)
 
     @staticmethod
     def _staged(connection: Any, row: Row, item: Prepared) -> None:
@@ -124,36 +209,55 @@ class Launcher:
             control_folder=item.folders.control,
             job_folder=item.folders.job,
             script=item.script,
+            renew_at=jobs.now() + RENEW_AFTER if "push" in item.transfers.values() else None,
         )
         for store, how in item.transfers.items():
             jobs.set_store(connection, row["id"], store, transfer=how)
 
     async def _staging_failed(self, row: Row, error: GatewayError, *, final: bool) -> None:
-        """Try again some times what may heal, then say why."""
-        tries = self._failures[row["id"]] = self._failures.get(row["id"], 0) + 1
+        """Try again some times what may heal, saying why, then give up."""
+        before = self._failures.pop(row["id"], None)
+        tries = before.tries + 1 if before else 1
         log.warning("job %s: staging failed (%d): %s", row["id"], tries, error)
-        if final or tries >= self.timing.staging_tries:
-            self._failures.pop(row["id"], None)
-            await self._fail(row, "staging_failed", str(error))
+        if not final and tries <= len(self.timing.staging_delays):
+            again_at = datetime.now(UTC) + timedelta(seconds=self.timing.staging_delays[tries - 1])
+            self._failures[row["id"]] = _Failed(tries, again_at)
+            await self.database.write(lambda c: jobs.explain(c, row["id"], State.STAGING, str(error)))
+            return
+        self.inputs.release(row["id"])
+        await self.database.write(lambda c: self._refuse(c, row, "staging_failed", str(error)))
 
-    async def _fail(self, row: Row, reason: str, message: str) -> None:
-        await self.database.write(
-            lambda c: jobs.change_state(c, row["id"], State.FAILED, reason=reason, message=message)
-        )
+    @staticmethod
+    def _refuse(connection: Any, row: Row, reason: str, message: str) -> None:
+        if jobs.state_of(connection, row["id"]) is State.STAGING:  # it may have been cancelled meanwhile
+            jobs.change_state(connection, row["id"], State.FAILED, reason=reason, message=message)
 
     def _submission(self, row: Row) -> Submission:
         resources = JobSpecification.model_validate(row["spec"]).resources
         return Submission(row["a_submission"], row["a_control_folder"], resources)
 
-    async def _submit(self, rows: Sequence[Row], facts: SchedulerFacts) -> None:
+    async def _submit(self, job_ids: Sequence[str], facts: SchedulerFacts) -> None:
         """Submit a batch. What is sent is written down first, so that a lost answer is known as such."""
         at = datetime.now(UTC)
 
-        def started(connection: Any) -> None:
+        def started(connection: Any) -> list[Row]:
+            allowed = jobs.may_be_sent(connection, job_ids)
+            rows = [row for row in jobs.whole(connection, job_ids) if row["id"] in allowed]
             for row in rows:
                 jobs.set_attempt(connection, row["id"], row["attempt"], submit_started_at=at)
+            return rows
 
-        await self.database.write(started)
+        names = set(await self.database.read(lambda c: [r["a_submission"] for r in jobs.whole(c, job_ids)]))
+        self.in_flight |= names
+        try:
+            rows = await self.database.write(started)
+            if rows:
+                await self._send(rows, facts)
+        finally:
+            self.in_flight -= names
+            self._not_found -= names
+
+    async def _send(self, rows: Sequence[Row], facts: SchedulerFacts) -> None:
         submissions = [self._submission(row) for row in rows]
         script = batch_script(self.target.scheduler, facts, submissions)
         result = await self.target.transport.run(script.text, timeout=self.timing.submit_timeout)
@@ -164,17 +268,26 @@ class Launcher:
                 self._submitted(connection, row, answers[row["a_submission"]])
 
         await self.database.write(record)
+        for row in rows:
+            if answers[row["a_submission"]].gone:
+                await self._staging_failed(row, GatewayError("the control folder is gone again"), final=False)
 
     def _submitted(self, connection: Any, row: Row, answer: Submitted) -> None:
         if answer.refused is not None:
-            jobs.change_state(connection, row["id"], State.FAILED, reason="scheduler_rejected", message=answer.refused)
-        elif answer.scheduler_id is None:
-            log.warning("job %s: the submission's answer says nothing: %s", row["id"], answer.problem)
-        else:
+            self._refuse(connection, row, "scheduler_rejected", answer.refused)
+        elif answer.scheduler_id is not None:
             self._queued(connection, row, answer.scheduler_id)
+        elif answer.gone:  # stage it anew: whatever was sent before cannot run without the folder
+            jobs.set_attempt(connection, row["id"], row["attempt"], staged_at=None, submit_started_at=None)
+        else:
+            log.warning("job %s: the submission's answer says nothing: %s", row["id"], answer.problem)
+            if answer.problem:
+                jobs.explain(connection, row["id"], State.STAGING, answer.problem)
 
     @staticmethod
     def _queued(connection: Any, row: Row, scheduler_id: str) -> None:
+        if jobs.state_of(connection, row["id"]) is not State.STAGING:
+            return
         at = jobs.now()
         jobs.set_attempt(connection, row["id"], row["attempt"], scheduler_id=scheduler_id, submitted_at=at)
         jobs.change_state(
@@ -184,24 +297,44 @@ class Launcher:
             evidence={"submission": row["a_submission"], "scheduler_id": scheduler_id},
             scheduler_id=scheduler_id,
             queued_at=row["queued_at"] or at,
+            message=None,
         )
 
     async def adopt(self, rows: Sequence[Row], sight: Sight, facts: SchedulerFacts) -> None:
-        """Find submissions whose answer was lost: by their claim, by the kept answer, by name at the scheduler."""
-        found = []
-        for row in rows:
-            record = sight.records.get(row["a_control_folder"])
-            name = row["a_submission"]
-            if record is not None and record.claim is not None:
-                found.append((row, record.claim.scheduler_id))
-            elif kept := sight.kept.get(name, "").strip():
-                found.append((row, self.target.scheduler.submit(self._submission(row), facts).parse(kept, "", 0)))
-            elif sight.found.get(name):
-                found.append((row, sight.found[name][0]))
+        """Find submissions whose answer was lost: by their claim, by the kept answer, by name at the scheduler.
+
+        What is found nowhere once the grace time is over may be sent again, or is cancelled where that was asked.
+        """
+        if not rows:
+            return
+        full = await self.database.read(lambda c: jobs.whole(c, [row["id"] for row in rows]))
+        full = [row for row in full if row["state"] == State.STAGING and row["a_submission"] not in self.in_flight]
+        found = {row["id"]: self._id_of(row, sight, facts) for row in full}
+        unseen = [row for row in full if found[row["id"]] is None and sight.asked and self._waited(row)]
+        self._not_found |= {row["a_submission"] for row in unseen if row["cancel_requested_at"] is None}
+        given_up = [row for row in unseen if row["cancel_requested_at"] is not None]
+        if given_up:  # should it turn up all the same, its script finds the word before it does anything
+            await self.target.transport.run(stop_words(given_up), timeout=self.timing.poll_timeout)
 
         def write(connection: Any) -> None:
-            for row, scheduler_id in found:
-                self._queued(connection, row, scheduler_id)
+            for row in full:
+                scheduler_id = found[row["id"]]
+                if scheduler_id is not None:
+                    self._queued(connection, row, scheduler_id)
+            for row in given_up:
+                self._cancelled(connection, row, {"submission": row["a_submission"], "found": None})
 
-        if found:
+        if given_up or any(found.values()):
             await self.database.write(write)
+
+    def _id_of(self, row: Row, sight: Sight, facts: SchedulerFacts) -> str | None:
+        record, name = sight.records.get(row["a_control_folder"]), row["a_submission"]
+        if record is not None and record.claim is not None:
+            return record.claim.scheduler_id
+        if kept := sight.kept.get(name, "").strip():
+            try:
+                return self.target.scheduler.submit(self._submission(row), facts).parse(kept, "", 0)
+            except SchedulerError as error:
+                log.warning("job %s: the kept answer is of no use: %s", row["id"], error)
+        ids = sight.found.get(name)
+        return ids[0] if ids else None

@@ -24,6 +24,9 @@ Row = RowMapping
 AT_ONCE = 2
 """Relay passes of one target at the same time: each is one more SSH connection."""
 
+PAUSE = 30.0
+"""Seconds after an unexpected failure."""
+
 
 class RelayPasses:
     """One task for each running job that has a relayed store. Never two passes of a store at once."""
@@ -36,26 +39,38 @@ class RelayPasses:
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     def follow(self, rows: Sequence[Row]) -> None:
-        """Start tasks for jobs whose payload runs, and end those of jobs that no longer run."""
+        """Start tasks for jobs whose payload runs, and end those of jobs that are over."""
         running = {row["id"]: row for row in rows if row["state"] == State.RUNNING and row["a_payload_started_at"]}
-        for job_id in set(self._tasks) - set(running):
-            if job_id not in {row["id"] for row in rows}:
-                self._tasks.pop(job_id).cancel()
+        for job_id in set(self._tasks) - {row["id"] for row in rows if row["state"] != State.LOST}:
+            self._tasks.pop(job_id).cancel()
         for job_id, row in running.items():
             if job_id not in self._tasks:
                 self._tasks[job_id] = asyncio.create_task(self._run(row))
 
     async def _run(self, row: Row) -> None:
+        while True:
+            try:
+                await self._follow_job(row)
+            except Exception:
+                log.exception("job %s: its background passes failed", row["id"])
+                await asyncio.sleep(PAUSE)
+            else:
+                return
+
+    async def _follow_job(self, row: Row) -> None:
+        rows = await self.database.read(lambda c: jobs.whole(c, [row["id"]]))
         found = await self.database.read(lambda c: jobs.stores_of(c, [row["id"]]))
         relayed = {item["store"] for item in found.get(row["id"], []) if item["transfer"] == "relay"}
-        plan = plan_job(row, row["stores"])
+        if not rows or not relayed:
+            return
+        plan = plan_job(rows[0], row["stores"])
         interval = plan.specification.sync.interval
-        if not relayed or interval is None:
+        if interval is None:
             return
         while True:
             await asyncio.sleep(interval)
             for item in plan.stores:
-                if item.name in relayed:
+                if item.name in relayed and item.name in self.stores:
                     async with self._turn:
                         await self._pass(row, plan, item)
 

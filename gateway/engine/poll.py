@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import RowMapping
 
-from gateway.compute.records import RecordRequest, RecordUpdate, parse_records, records_section
+from gateway.compute.records import (
+    CHUNK,
+    FOLLOWED,
+    RecordRequest,
+    RecordUpdate,
+    parse_records,
+    records_section,
+)
 from gateway.compute.remote import RemoteScript
 from gateway.compute.scheduler.base import QueryAnswer, Scheduler, SchedulerFacts, SchedulerJob
 from gateway.compute.transport.base import CommandResult
@@ -17,6 +24,12 @@ from gateway.errors import SchedulerError
 QUERY, RECORDS, FIND = "query", "records", "find"
 KEPT = "kept-"
 """Before a submission's name: the scheduler's answer as the submit command kept it."""
+AT_ONCE = 1000
+"""Jobs that one remote command looks at."""
+NEWS = 16 * 1024 * 1024
+"""Bytes of news that one remote command carries (three characters a byte): well below a transport's limit."""
+SHORTEST = 8 * 1024
+"""Bytes of each followed file at least: the lines in them are shorter."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,11 @@ def record_request(row: RowMapping) -> RecordRequest:
     return RecordRequest(row["a_control_folder"], dict(row["a_offsets"] or {}))
 
 
+def chunk_for(jobs: int) -> int:
+    """Return how many bytes of each followed file one command may carry that looks at so many jobs."""
+    return min(CHUNK, max(SHORTEST, NEWS // (len(FOLLOWED) * max(1, jobs))))
+
+
 def poll_script(
     scheduler: Scheduler,
     facts: SchedulerFacts,
@@ -70,7 +88,7 @@ def poll_script(
     for name, folder in lost.items():
         script.add(KEPT + name, f"cat {shlex.quote(folder + '/scheduler_id')} 2>/dev/null")
     if requests:
-        script.add(RECORDS, records_section(requests))
+        script.add(RECORDS, records_section(requests, chunk_for(len(requests))))
     return script
 
 
@@ -80,8 +98,12 @@ def read_sight(
     ids: Sequence[str],
     names: Sequence[str],
     sections: Mapping[str, CommandResult],
+    chunk: int = CHUNK,
 ) -> Sight:
-    """Return the meaning of the tick's answer. A scheduler that cannot be understood says nothing, not 'ended'."""
+    """Return the meaning of the tick's answer. A scheduler that cannot be understood says nothing, not 'ended'.
+
+    `chunk` is that of `chunk_for` for the requests that were asked.
+    """
     answer, found, asked, problem = QueryAnswer({}), dict[str, tuple[str, ...]](), True, None
     try:
         if QUERY in sections:
@@ -90,7 +112,7 @@ def read_sight(
             found = dict(scheduler.find(names, facts).parse(*sections[FIND].text()))
     except SchedulerError as error:
         asked, problem = False, error.message
-    records = parse_records(sections[RECORDS].stdout) if RECORDS in sections else {}
+    records = parse_records(sections[RECORDS].stdout, chunk) if RECORDS in sections else {}
     kept = {name: sections[KEPT + name].text()[0] for name in names if KEPT + name in sections}
     whole = asked and not answer.problems
     return Sight(answer.jobs, records, found, kept, asked, whole, problem or "; ".join(answer.problems) or None)

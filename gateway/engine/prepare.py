@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from gateway.compute.scheduler.base import SchedulerFacts, Submission
 from gateway.compute.script import PushTransfer, ScriptRequest, command_of, render
@@ -110,8 +111,14 @@ async def prepare(
     target: Target,
     facts: SchedulerFacts,
     stores: Mapping[str, Store],
+    files: Mapping[str, Path],
 ) -> Prepared:
     """Make everything that staging sends.
+
+    Parameters
+    ----------
+    files
+        The inputs that lie in files of the gateway, by their paths in the job's folder.
 
     Raises
     ------
@@ -166,7 +173,9 @@ async def prepare(
             text = "".join(f"{line}\n" for line in lines)
             control_files.append(StagedFile(f"filter.{number}.{kind}", text.encode(), 0o600))
     inputs = [
-        StagedFile(item.path, (item.content or "").encode(), 0o755 if item.executable else 0o644)
+        StagedFile(
+            item.path, files.get(item.path) or (item.content or "").encode(), 0o755 if item.executable else 0o644
+        )
         for item in specification.inputs
     ]
     staged = StagedAttempt(plan.job_id, plan.attempt, folders.job, folders.control, tuple(inputs), tuple(control_files))

@@ -15,11 +15,15 @@ from gateway.errors import SchedulerError, SubmissionRejected
 
 @dataclass(frozen=True)
 class Submitted:
-    """What became of one submission: an id, a refusal, or neither (nobody knows)."""
+    """What became of one submission: an id, a refusal, or neither (nobody knows).
+
+    `gone`: its control folder is not there, so this time nothing was sent.
+    """
 
     scheduler_id: str | None = None
     refused: str | None = None
     problem: str | None = None
+    gone: bool = False
 
 
 def _section(scheduler: Scheduler, submission: Submission, facts: SchedulerFacts) -> str:
@@ -53,7 +57,7 @@ def read_answers(
             answers[submission.name] = Submitted(scheduler_id=stdout.strip() or None)
         elif status == 98:
             folder = posixpath.basename(submission.control_folder)
-            answers[submission.name] = Submitted(problem=f"control folder {folder} is not there")
+            answers[submission.name] = Submitted(problem=f"control folder {folder} is not there", gone=True)
         else:
             try:
                 found = scheduler.submit(submission, facts).parse(stdout, stderr, status)

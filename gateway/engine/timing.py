@@ -28,6 +28,16 @@ class Timing:
         For one remote command.
     rescue_delays
         Waits between tries to complete the outputs of an ended job.
+    staging_delays
+        Waits between tries to stage a job after something that may heal; after the last one the job fails.
+    settle_tries
+        How often finalising may fail unexpectedly before the job ends with the outputs that were proved until then.
+    failure_pause
+        After a tick, or work beside the ticks, that failed.
+    idle_interval
+        Between looks into the database while a target has no live job (another process may have stored one).
+    lost_watch, lost_interval
+        How long the records of a lost job are still looked at, and how often while nothing else is.
     """
 
     record_grace: float = 10.0
@@ -40,6 +50,10 @@ class Timing:
     poll_timeout: float = 60.0
     stage_timeout: float = 600.0
     rescue_delays: tuple[float, ...] = (1.0, 5.0, 15.0, 30.0, 60.0)
-    staging_tries: int = 3
+    staging_delays: tuple[float, ...] = (3.0, 15.0)
+    settle_tries: int = 5
     batch: int = 50
-    idle_interval: float = 60.0
+    failure_pause: float = 2.0
+    idle_interval: float = 5.0
+    lost_watch: float = 86400.0
+    lost_interval: float = 60.0

@@ -150,8 +150,16 @@ def decide(known: Known, seen: Seen, timing: Timing) -> Decision:
                 "final": {"ending": ending.as_json(), "record": final.as_json()},
                 "missing_since": None,
             }
+            if known.state is State.LOST:
+                job |= {"reason": None, "message": None}
             return Decision(State.FINALIZING, attempt, job, {"final": final.as_json()})
     claimed = known.claimed or "claimed_at" in attempt
+    if known.state is State.LOST:  # only a final record replaces it
+        return Decision(State.LOST)
+    if "scheduler_id" in attempt:  # what was asked about is a surplus submission: the next tick asks about this one
+        return Decision(
+            State.RUNNING, attempt, job, {"claim": record.claim.scheduler_id if record and record.claim else None}
+        )
     if seen.scheduler is not None:
         return _by_scheduler(known, seen, seen.scheduler, claimed, timing, attempt, job)
     if not seen.asked or record is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy import Connection, RowMapping
 
@@ -74,9 +74,14 @@ def copied_objects(update: RecordUpdate, transfer: int) -> tuple[list[tuple[int,
         if isinstance(begun, int) and not isinstance(begun, bool):
             transfer = begun
         copied = str(line.get("msg", "")).startswith(("Copied (", "Multi-thread Copied ("))
-        if copied and isinstance(path, str) and isinstance(size, int) and size >= 0:
+        if copied and _is_name(path) and isinstance(size, int) and 0 <= size < 2**63:
             found.append((transfer, path, size))
     return found, transfer
+
+
+def _is_name(path: object) -> TypeGuard[str]:
+    """Say whether a database takes the text as a path."""
+    return isinstance(path, str) and "\0" not in path and not any("\ud800" <= char <= "\udfff" for char in path)
 
 
 def note_copied(connection: Connection, row: RowMapping, plan: JobPlan, update: RecordUpdate) -> int:

@@ -17,9 +17,9 @@ from gateway.settings import Settings
 from gateway.storage.filters import FilterError, OutputRule, find_collisions, plan_transfers
 from gateway.storage.patterns import parse_pattern
 from gateway.storage.stores.base import Store
+from gateway.urls import UrlOpener
 
 _LATER = {
-    "url": "files by URL",
     "upload": "uploads",
     "job": "outputs of other jobs",
     "target_path": "files on the target",
@@ -46,6 +46,7 @@ class Acceptance:
         self.settings = settings
         self.targets = targets
         self.stores = stores
+        self.urls = UrlOpener(settings.gateway.allow_urls)
 
     def accept(self, body: Any) -> Accepted:
         """Check the body of ``POST /jobs``.
@@ -60,7 +61,7 @@ class Acceptance:
         target = self._target(specification, errors)
         stores = self._stores(specification, body, errors)
         for number, item in enumerate(specification.inputs):
-            errors += _input_errors(number, item)
+            errors += self._input_errors(number, item)
         errors += output_errors(specification)
         if target is not None:
             errors += _target_errors(specification, target)
@@ -76,6 +77,15 @@ class Acceptance:
         if name not in self.targets:
             errors.append(FieldError("#/target", f"is not a target of this gateway ({_names(self.targets)})"))
         return self.targets.get(name)
+
+    def _input_errors(self, number: int, item: Input) -> list[FieldError]:
+        if item.url is not None and (problem := self.urls.problem(item.url)):
+            return [FieldError(f"#/inputs/{number}/url", problem)]
+        return [
+            FieldError(f"#/inputs/{number}/{kind}", f"{what} cannot be inputs yet: give the file's content or URL")
+            for kind, what in _LATER.items()
+            if getattr(item, kind) is not None
+        ]
 
     def _stores(self, specification: JobSpecification, body: Any, errors: list[FieldError]) -> tuple[NewStore, ...]:
         choices = specification.stores
@@ -157,14 +167,6 @@ def _rule_errors(outputs: Sequence[Output], exclude: Sequence[str], place: str) 
         return [FieldError(f"{place}/{found.second}", found.sentence) for found in find_collisions(rules)]
     except FilterError as error:
         return [FieldError(place, str(error))]
-
-
-def _input_errors(number: int, item: Input) -> list[FieldError]:
-    return [
-        FieldError(f"#/inputs/{number}/{kind}", f"{what} cannot be inputs yet: give the file's content")
-        for kind, what in _LATER.items()
-        if getattr(item, kind) is not None
-    ]
 
 
 def _target_errors(specification: JobSpecification, target: Target) -> list[FieldError]:

@@ -8,7 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class TargetStatus:
-    """State of a target: ``unknown`` (not looked yet), ``ok``, ``unreachable`` or ``needs_login``."""
+    """State of a target: ``unknown`` (not looked yet), ``ok``, ``unreachable``, ``needs_login`` or ``failed``.
+
+    ``failed``: what it answers is of no use (it has no scheduler …). `observed_at` is when it last answered.
+    """
 
     state: str = "unknown"
     message: str | None = None

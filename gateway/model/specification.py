@@ -129,6 +129,8 @@ class Input(Model):
         given = [n for n in ("content", "url", "upload", "job", "target_path") if getattr(self, n) is not None]
         if len(given) != 1:
             raise ValueError("needs exactly one of content, url, upload, job (with output) or target_path")
+        if self.digest is not None and self.url is None:
+            raise ValueError("digest goes with url (an upload's digest is the upload itself)")
         if (self.job is None) != (self.output is None):
             raise ValueError("job and output go together")
         if self.path.endswith("/"):

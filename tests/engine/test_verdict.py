@@ -123,6 +123,20 @@ def test_another_runs_claim_is_adopted() -> None:
     assert found.job["scheduler_id"] == "9"
 
 
+def test_the_end_of_a_surplus_submission_says_nothing_about_the_run_that_has_the_claim() -> None:
+    known = replace(KNOWN, missing_since=T0)
+    shown = SchedulerJob("7", Phase.ENDED, exit_status=0)
+    found = decide(known, seen(replace(CLAIMED, claim=Claim("9", TOKEN)), shown, at=TIMING.record_grace + 1), TIMING)
+    assert (found.state, found.attempt["scheduler_id"], ending(found)) == (State.RUNNING, "9", None)
+
+
+def test_nothing_but_a_final_record_replaces_lost() -> None:
+    lost = replace(KNOWN, state=State.LOST, claimed=True, missing_since=T0)
+    assert decide(lost, seen(CLAIMED, SchedulerJob("7", Phase.RUNNING), at=500), TIMING) == Decision(State.LOST)
+    found = decide(lost, seen(replace(CLAIMED, final=final())), TIMING)
+    assert (found.state, found.job["reason"], found.job["message"]) == (State.FINALIZING, None, None)
+
+
 def test_success_after_a_late_cancel_is_still_a_success() -> None:
     known = replace(KNOWN, cancel_requested=True, claimed=True, state=State.RUNNING)
     result = ending(decide(known, seen(replace(CLAIMED, final=final())), TIMING))
@@ -157,7 +171,7 @@ knowns = st.builds(
         cancel_requested=cancel,
         missing_since=missing,
     ),
-    st.sampled_from([State.QUEUED, State.HELD, State.RUNNING, State.UNKNOWN]),
+    st.sampled_from([State.QUEUED, State.HELD, State.RUNNING, State.UNKNOWN, State.LOST]),
     st.booleans(),
     st.booleans(),
     st.none() | st.integers(0, 300).map(lambda s: T0 - timedelta(seconds=s)),
@@ -176,7 +190,7 @@ def test_any_sight_leads_to_a_legal_state_and_no_success_without_evidence(known,
         assert record.final is not None
         assert record.final.exit_code == 0
         assert (record.final.token, record.final.scheduler_id) == (record.claim.token, record.claim.scheduler_id)
-    if found.state is State.LOST:
+    if found.state is State.LOST and known.state is not State.LOST:
         assert asked
         assert record is not None
         assert known.state is State.UNKNOWN

@@ -110,6 +110,9 @@ class Transport(ABC):
     async def probe(self) -> list[Probe]:
         """Look at the connection itself: name, key, login, noise of rc files. One line each, with the fix."""
 
+    def reset(self) -> None:  # noqa: B027 - most transports remember nothing
+        """Forget refused logins and failures: a person has acted."""
+
     @abstractmethod
     async def close(self) -> None:
         """End the connection."""

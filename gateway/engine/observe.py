@@ -1,0 +1,129 @@
+"""Writes what a look at a target showed, each job by itself: one that is bad never hides the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping
+
+from gateway.compute.records import RecordUpdate
+from gateway.db import jobs
+from gateway.db.database import Database, DatabaseUnavailable
+from gateway.engine import write
+from gateway.engine.plan import plan_job
+from gateway.engine.poll import Sight
+from gateway.engine.timing import Timing
+from gateway.engine.verdict import Decision, Known, Seen, decide
+from gateway.model.states import State
+
+log = logging.getLogger(__name__)
+
+Row = RowMapping
+
+OWN_WORK = frozenset({State.ACCEPTED, State.STAGING, State.FINALIZING})
+"""States that tell what the gateway itself does: after ``unknown`` it goes on there, whatever the scheduler says."""
+
+
+def known_of(row: Row, since: datetime) -> Known:
+    """Return what the database says of a submitted job.
+
+    Parameters
+    ----------
+    since
+        From when on the target has answered without a break: waiting counts only while somebody looked.
+    """
+    missing = row["a_missing_since"]
+    return Known(
+        job_id=row["id"],
+        attempt=row["attempt"],
+        state=State(row["state"]),
+        last_state=State(row["last_state"]) if row["last_state"] else None,
+        submission=row["a_submission"],
+        scheduler_id=row["a_scheduler_id"],
+        submitted=row["a_submitted_at"] is not None,
+        claimed=row["a_claimed_at"] is not None,
+        cancel_requested=row["cancel_requested_at"] is not None,
+        missing_since=None if missing is None else max(missing, since),
+    )
+
+
+def rests(row: Row) -> bool:
+    """Say whether the gateway's own work at a job was interrupted by ``unknown``."""
+    return row["state"] == State.UNKNOWN and row["last_state"] in OWN_WORK
+
+
+class Observer:
+    """Writes the sights of one target."""
+
+    def __init__(self, database: Database, timing: Timing) -> None:
+        self.database = database
+        self.timing = timing
+
+    async def take(self, rows: Sequence[Row], sight: Sight, at: datetime, since: datetime) -> None:
+        """Write a tick's sight in one transaction; should one job spoil it, each in a transaction of its own."""
+        if not rows:
+            return
+        try:
+            await self.database.write(lambda c: self._take_all(c, rows, sight, at, since))
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("what was seen of %d jobs could not be written together", len(rows))
+            for row in rows:
+                await self._take_alone(row, sight, at, since)
+
+    async def _take_alone(self, row: Row, sight: Sight, at: datetime, since: datetime) -> None:
+        for seen in (sight, _without_lines(sight, row)):
+            try:
+                await self.database.write(lambda c, seen=seen: self._take_all(c, [row], seen, at, since))  # type: ignore[misc]
+            except DatabaseUnavailable:
+                raise
+            except Exception:
+                log.exception("job %s: what was seen could not be written", row["id"])
+            else:
+                return
+
+    def _take_all(
+        self, connection: Connection, rows: Sequence[Row], sight: Sight, at: datetime, since: datetime
+    ) -> None:
+        seen_ids = []
+        for row in rows:
+            if rests(row):
+                write.apply(connection, row, Decision(State(row["last_state"]), evidence={"answered": True}))
+                continue
+            record = sight.records.get(row["a_control_folder"])
+            seen = Seen(at, record, sight.jobs.get(row["a_scheduler_id"] or ""), sight.whole)
+            decision = decide(known_of(row, since), seen, self.timing)
+            if record is not None:
+                take_records(connection, row, record)
+            write.apply(connection, row, decision)
+            if sight.whole or seen.scheduler is not None:
+                seen_ids.append(row["id"])
+        jobs.observe(connection, seen_ids, at)
+
+
+def _without_lines(sight: Sight, row: Row) -> Sight:
+    """Return a sight of one job whose progress is passed over: its verdict counts all the same."""
+    record = sight.records.get(row["a_control_folder"])
+    if record is None:
+        return sight
+    return replace(sight, records={row["a_control_folder"]: replace(record, status_lines=[], sync_lines=[])})
+
+
+def take_records(connection: Connection, row: Row, record: RecordUpdate) -> None:
+    """Write progress and outputs that the node reported since the last tick."""
+    if record.claim is not None and row["a_token"] not in (None, record.claim.token):
+        # A scheduler's rerun: its records begin anew, and are read from their start the next time.
+        jobs.set_attempt(connection, row["id"], row["attempt"], offsets={})
+        return
+    before = row["a_offsets"] or {}
+    offsets = {**before, **record.offsets}
+    write.note_progress(connection, row, record)
+    if record.sync_lines:
+        (whole,) = jobs.whole(connection, [row["id"]])
+        offsets["transfer"] = write.note_copied(connection, row, plan_job(whole, row["stores"]), record)
+    if offsets != before:
+        jobs.set_attempt(connection, row["id"], row["attempt"], offsets=offsets)
