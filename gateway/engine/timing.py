@@ -52,7 +52,7 @@ class Timing:
     rescue_delays: tuple[float, ...] = (1.0, 5.0, 15.0, 30.0, 60.0)
     staging_delays: tuple[float, ...] = (3.0, 15.0)
     settle_tries: int = 5
-    batch: int = 50
+    batch: int = 200
     failure_pause: float = 2.0
     idle_interval: float = 5.0
     lost_watch: float = 86400.0

@@ -23,10 +23,13 @@ def apply(connection: Connection, row: RowMapping, decision: Decision) -> bool:
 
     A job that somebody changed since `row` was read (abandoned, deleted) is left to the next tick.
     """
+    attempt = {name: value for name, value in decision.attempt.items() if row[f"a_{name}"] != value}
+    if not attempt and not decision.job and decision.state == State(row["state"]):
+        return False  # most jobs of most ticks: no query at all
     if jobs.state_of(connection, row["id"]) is not State(row["state"]):
         return False
-    if decision.attempt:
-        jobs.set_attempt(connection, row["id"], row["attempt"], **decision.attempt)
+    if attempt:
+        jobs.set_attempt(connection, row["id"], row["attempt"], **attempt)
     if decision.state == State(row["state"]):
         if decision.job:
             jobs.set_columns(connection, row["id"], **decision.job)

@@ -40,7 +40,9 @@ gw_host_pids() {
     found[${file%%/*}]=1
   done < <(grep -lszxF -e "GATEWAY_PAYLOAD=$gw_job.$gw_attempt" /proc/[0-9]*/environ 2>/dev/null)
   for file in /proc/[0-9]*/stat; do
-    { IFS= read -r line <"$file"; } 2>/dev/null || continue
+    line=''
+    { IFS= read -r -d '' line <"$file"; } 2>/dev/null # all of it: a process's name may hold a line break
+    [[ $line == *') '* ]] || continue
     pid=${line%% *}
     IFS=' ' read -r -a fields <<<"${line##*) }"
     if [[ ${fields[0]} == [ZXx] ]]; then

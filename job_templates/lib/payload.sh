@@ -125,7 +125,8 @@ gw_payload_has() {
 # Whether process $1 is alive; one that nobody has waited for is not.
 gw_payload_lives() {
   local line
-  { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+  { IFS= read -r -d '' line <"/proc/$1/stat"; } 2>/dev/null
+  [[ ${line-} == *') '* ]] || return 1
   case ${line##*) } in Z* | X* | x*) return 1 ;; esac
 }
 

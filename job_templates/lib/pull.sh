@@ -73,7 +73,8 @@ pull_blame_source() {
 # Reads /proc: sets pull_state and pull_parent of a process. Status 1: there is no such process.
 pull_process() {
   local line
-  { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+  { IFS= read -r -d '' line <"/proc/$1/stat"; } 2>/dev/null
+  [[ ${line-} == *') '* ]] || return 1
   line=${line##*) } # the name before may hold spaces and brackets
   pull_state=${line%% *} line=${line#* } pull_parent=${line%% *}
 }

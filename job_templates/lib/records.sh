@@ -50,7 +50,8 @@ gw_say() {
 # Sets gw_start to the start time (clock ticks since boot) of process PID; status 1 where it has ended.
 gw_process() {
   local line fields
-  { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+  { IFS= read -r -d '' line <"/proc/$1/stat"; } 2>/dev/null
+  [[ ${line-} == *') '* ]] || return 1
   IFS=' ' read -r -a fields <<<"${line##*) }" # the name before it may hold anything
   case ${fields[0]} in Z | X | x) return 1 ;; esac
   gw_start=${fields[19]}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 
 START = """
@@ -40,6 +43,22 @@ def test_a_payload_that_ends_on_request_is_not_forced(bash, tmp_path):
     answer = bash(text, "records.sh", "host.sh")
     assert answer.stdout == b"7\n"
     assert mark.read_text() == "bye\n"
+
+
+def test_a_process_with_a_hostile_name_disturbs_nobody(bash, tmp_path):
+    hostile = tmp_path / "a\nb) Z 1"
+    shutil.copy(shutil.which("sleep"), hostile)
+    other = subprocess.Popen([hostile, "60"])
+    try:
+        text = f"""{START}
+        gw_command=(bash -c 'sleep 100; :'); start; settle 2
+        gw_process {other.pid} && echo seen; gw_host_stop 0; echo status $?"""
+        answer = bash(text, "records.sh", "host.sh")
+    finally:
+        other.kill()
+        other.wait()
+    assert answer.stdout == b"seen\nstatus 0\n"
+    assert b"unbound" not in answer.stderr
 
 
 @pytest.mark.parametrize("command", ["exit", "gw_host_stop", "eval", "-x", "", "a=b", "no such program"])
