@@ -1,0 +1,1 @@
+"""How much the gateway costs, next to the least that the same work could cost. Run ``python -m benchmarks``."""
