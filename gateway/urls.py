@@ -335,12 +335,14 @@ def _embedded(address: Address) -> Address:
 
 
 def _forbidden_kind(address: Address) -> str | None:
-    for kind in ("unspecified", "loopback", "link_local", "multicast", "private", "reserved"):
+    for kind in ("unspecified", "loopback", "link_local", "multicast"):
         if getattr(address, f"is_{kind}"):
             return kind.replace("_", "-")
-    if not address.is_global or any(address in network for network in _REFUSED):
-        return "reserved"
-    return None
+    if any(address in network for network in _REFUSED):
+        return "reserved"  # before "private": Python's releases differ about some of these
+    if address.is_private:
+        return "private"
+    return "reserved" if address.is_reserved or not address.is_global else None
 
 
 def _redirected(url: httpx.URL, response: httpx.Response, *, proven: bool) -> httpx.URL:

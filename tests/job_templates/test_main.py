@@ -380,7 +380,8 @@ def test_the_preamble_runs_without_the_scripts_strictness_and_may_do_odd_things(
     attempt.stage("echo $TMPDIR; until [ -e go ]; do sleep 0.05; done", preamble=preamble)
     script = attempt.start()
     attempt.wait_for("running")
-    until(lambda: (attempt.control / "payload.out").read_text() == "/var/tmp\n", "the preamble's variable")
+    said = attempt.control / "payload.out"
+    until(lambda: said.exists() and said.read_text() == "/var/tmp\n", "the preamble's variable")
     os.kill(script.pid, signal.SIGTERM)
     script.wait(20)
     assert attempt.final["reason"] == "terminated"
