@@ -14,7 +14,6 @@ from gateway.db.tables import attempts, idempotency, job_stores, jobs
 from gateway.model.states import ENDED, LIVE, State, check_transition
 
 LIST_COLUMNS = [column for column in jobs.c if column.name != "spec"]
-SORT_COLUMNS = {"created_at": jobs.c.created_at}
 
 
 def now() -> datetime:
@@ -84,14 +83,6 @@ def find_key(connection: Connection, owner: str, key: str) -> RowMapping | None:
 def get(connection: Connection, job_id: str) -> RowMapping | None:
     """Return a job's row, `spec` included."""
     return connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
-
-
-def find_by_prefix(connection: Connection, prefix: str, owner: str | None) -> list[str]:
-    """Return at most two ids that begin with `prefix`."""
-    query = select(jobs.c.id).where(jobs.c.id.startswith(prefix, autoescape=True)).limit(2)
-    if owner is not None:
-        query = query.where(jobs.c.owner == owner)
-    return list(connection.scalars(query))
 
 
 def stores_of(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[RowMapping]]:

@@ -33,6 +33,9 @@ from gateway.storage.stores.base import Store
 
 log = logging.getLogger(__name__)
 
+SUBMIT_SECONDS = 2.0
+"""Further seconds that one command may take for each job it submits: some sites' qsub takes a second."""
+
 Row = RowMapping
 PREPARED_AT_ONCE = 8
 """Jobs whose stores are asked for credentials at the same time."""
@@ -260,7 +263,8 @@ class Launcher:
     async def _send(self, rows: Sequence[Row], facts: SchedulerFacts) -> None:
         submissions = [self._submission(row) for row in rows]
         script = batch_script(self.target.scheduler, facts, submissions)
-        result = await self.target.transport.run(script.text, timeout=self.timing.submit_timeout)
+        timeout = self.timing.submit_timeout + SUBMIT_SECONDS * len(submissions)
+        result = await self.target.transport.run(script.text, timeout=timeout)
         answers = read_answers(self.target.scheduler, facts, submissions, script.parse(result))
 
         def record(connection: Any) -> None:
