@@ -19,7 +19,8 @@ class Bell:
     async def wait(self, target: str, timeout: float) -> bool:
         """Wait at most `timeout` seconds; return whether the bell was rung."""
         try:
-            await asyncio.wait_for(self._rung[target].wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._rung[target].wait()
         except TimeoutError:
             return False
         self._rung[target].clear()

@@ -46,7 +46,8 @@ class _Reader:
         if not self._waiting:
             self._filled.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._filled.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._filled.wait()
         if self._lost:
             self._lost = False
             self._waiting.clear()
@@ -121,7 +122,8 @@ class EventFeed:
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), FALLBACK if self._readers else None)
+                async with asyncio.timeout(FALLBACK if self._readers else None):
+                    await self._wake.wait()
             self._wake.clear()
             with contextlib.suppress(Exception):  # the next round tries again
                 await self._hand_out()
