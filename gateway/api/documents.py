@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 from gateway.api.messages import Reply, Request, json_reply
+from gateway.api.route import PUBLIC, Route
 from gateway.app import Gateway
+from gateway.jobs.views import API
 
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -40,3 +42,10 @@ async def docs(gateway: Gateway, request: Request) -> Reply:  # noqa: ARG001
     """Give the documentation as a page that needs nothing from outside."""
     headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _PAGE_POLICY}
     return Reply(200, headers, _page())
+
+
+ROUTES = (
+    Route("GET", "/openapi.json", openapi_json, PUBLIC, "This description"),
+    Route("GET", f"{API}/openapi.json", api_openapi_json, PUBLIC, "This description"),
+    Route("GET", "/docs", docs, PUBLIC, "This description as a page", media_types=("text/html",)),
+)

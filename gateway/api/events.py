@@ -6,10 +6,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from gateway.api.messages import Reply, Request, json_reply
+from gateway.api.messages import JSON, Reply, Request, json_reply
 from gateway.api.queries import EventsQuery
+from gateway.api.route import READ, Route
 from gateway.app import Gateway
 from gateway.errors import FieldError, InvalidRequest
+from gateway.jobs.views import API
 from gateway.model.job import Event, EventPage
 
 _HEARTBEAT = b": heartbeat\n\n"
@@ -75,3 +77,29 @@ def wants_json(accept: str) -> bool:
     """Say whether the reader asks for JSON rather than for the stream."""
     kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     return "application/json" in kinds and "text/event-stream" not in kinds
+
+
+_STREAM = ("text/event-stream", JSON)
+
+ROUTES = (
+    Route(
+        "GET",
+        f"{API}/jobs/{{id}}/events",
+        job_events,
+        READ,
+        "Watch a job",
+        query=EventsQuery,
+        response_model=EventPage,
+        media_types=_STREAM,
+    ),
+    Route(
+        "GET",
+        f"{API}/events",
+        all_events,
+        READ,
+        "Watch all jobs",
+        query=EventsQuery,
+        response_model=EventPage,
+        media_types=_STREAM,
+    ),
+)

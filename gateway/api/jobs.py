@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from gateway.api.messages import Reply, Request, json_reply
 from gateway.api.queries import JobsQuery, StoreQuery, SubmitQuery
+from gateway.api.route import READ, TEXT, WRITE, Route
 from gateway.app import Gateway
 from gateway.db.jobs import JobFilter
-from gateway.jobs.views import AttemptPage, job_links
-from gateway.model.job import Job
+from gateway.jobs.views import API, AttemptPage, job_links
+from gateway.model.job import Job, JobPage
+from gateway.model.specification import JobSpecification
 
 
 def _reply(job: Job, status: int = 200) -> Reply:
@@ -87,3 +89,30 @@ async def get_manifest(gateway: Gateway, request: Request) -> Reply:
     query: StoreQuery = request.query
     data = await gateway.outputs.manifest(request.path["id"], request.owner, query.store)
     return Reply(200, {"Content-Type": "application/json"}, data)
+
+
+_JOB = f"{API}/jobs/{{id}}"
+
+ROUTES = (
+    Route(
+        "POST",
+        f"{API}/jobs",
+        submit_job,
+        WRITE,
+        "Submit a job",
+        query=SubmitQuery,
+        request_model=JobSpecification,
+        response_model=Job,
+        status=202,
+        also=((200, "With `dry_run`: the job as it would be"),),
+    ),
+    Route("GET", f"{API}/jobs", list_jobs, READ, "List jobs", query=JobsQuery, response_model=JobPage),
+    Route("GET", _JOB, get_job, READ, "Show a job", response_model=Job, also=((304, "Not changed"),)),
+    Route("DELETE", _JOB, delete_job, WRITE, "Forget a job that has ended", status=204, media_types=()),
+    Route("POST", f"{_JOB}/submit", submit_draft, WRITE, "Let a draft run", response_model=Job, status=202),
+    Route("POST", f"{_JOB}/cancel", cancel_job, WRITE, "Cancel a job", response_model=Job, status=202),
+    Route("POST", f"{_JOB}/abandon", abandon_job, WRITE, "Give up an unknown job", response_model=Job, status=202),
+    Route("GET", f"{_JOB}/script", get_script, READ, "Show the batch script", media_types=TEXT),
+    Route("GET", f"{_JOB}/attempts", list_attempts, READ, "List attempts", response_model=AttemptPage),
+    Route("GET", f"{_JOB}/manifest", get_manifest, READ, "Show the signed manifest", query=StoreQuery),
+)

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from gateway.errors import FieldError, GatewayError, InvalidRequest
+from gateway.model.people import Person
 
 PROBLEM_PREFIX = "urn:science-gateway:problem:"
 JSON = "application/json"
@@ -63,6 +64,8 @@ class Request:
     headers
         By lower-case names.
     owner
+        Whose jobs are meant: the person's own, unless an admin asks about another's.
+    person
         Who asks.
     """
 
@@ -72,6 +75,7 @@ class Request:
     body: Any
     headers: Mapping[str, str]
     owner: str
+    person: Person
 
     @property
     def version(self) -> int | None:

@@ -9,11 +9,13 @@ from urllib.parse import quote
 from gateway.api.conditional import chosen_range, http_date, not_modified
 from gateway.api.messages import Reply, Request, problem_reply
 from gateway.api.queries import LogsQuery, OutputQuery, OutputsQuery
+from gateway.api.route import READ, TEXT, Route
 from gateway.app import Gateway
 from gateway.errors import RangeNotSatisfiable
 from gateway.jobs.logs import LogPiece
 from gateway.jobs.outputs import Listing, OpenFile
 from gateway.jobs.pointers import refuse_query
+from gateway.jobs.views import API
 from gateway.model.job import OutputPage
 
 SAFE = {
@@ -118,3 +120,46 @@ async def _following(gateway: Gateway, request: Request, first: LogPiece) -> Asy
     async with aclosing(rest):
         async for data in rest:
             yield data
+
+
+_JOB = f"{API}/jobs/{{id}}"
+
+ROUTES = (
+    Route(
+        "GET",
+        f"{_JOB}/outputs",
+        list_outputs,
+        READ,
+        "List a job's outputs",
+        query=OutputsQuery,
+        response_model=OutputPage,
+    ),
+    Route(
+        "GET",
+        f"{_JOB}/outputs/{{path:path}}",
+        get_output,
+        READ,
+        "Read an output",
+        query=OutputQuery,
+        media_types=("application/octet-stream",),
+        also=((206, "One range of the bytes"), (302, "With `redirect`: where the bytes are"), (304, "Not changed")),
+    ),
+    Route(
+        "GET",
+        f"{API}/outputs",
+        list_all_outputs,
+        READ,
+        "List outputs by whole name",
+        query=OutputsQuery,
+        response_model=OutputPage,
+    ),
+    Route(
+        "GET",
+        f"{_JOB}/logs/{{stream}}",
+        get_log,
+        READ,
+        "Read or follow a log",
+        query=LogsQuery,
+        media_types=TEXT,
+    ),
+)

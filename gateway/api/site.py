@@ -7,11 +7,13 @@ from pydantic import BaseModel
 
 from gateway import __version__
 from gateway.api.messages import Reply, Request, json_reply
+from gateway.api.route import PUBLIC, READ, TEXT, WRITE, Route
 from gateway.app import Gateway
 from gateway.compute.check import check_target as probe_target
 from gateway.compute.target import Target
 from gateway.db import events, jobs
 from gateway.errors import GatewayError, NotFound
+from gateway.jobs.views import API
 from gateway.model.job import Answer, Probe, StoreInfo, TargetInfo
 from gateway.model.states import State
 
@@ -131,3 +133,22 @@ async def metrics(gateway: Gateway, request: Request) -> Reply:  # noqa: ARG001
     last = await gateway.database.read(events.last_sequence)
     Gauge("gateway_last_event", "Sequence of the newest event", registry=registry).set(last)
     return Reply(200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}, generate_latest(registry))
+
+
+ROUTES = (
+    Route("GET", f"{API}/targets", list_targets, READ, "List targets", response_model=TargetPage),
+    Route("GET", f"{API}/targets/{{name}}", get_target, READ, "Show a target", response_model=TargetInfo),
+    Route("POST", f"{API}/targets/{{name}}/check", check_target, WRITE, "Check a target", response_model=ProbePage),
+    Route("GET", f"{API}/stores", list_stores, READ, "List stores", response_model=StorePage),
+    Route("GET", "/healthz", healthz, PUBLIC, "Whether the process answers", response_model=Health),
+    Route(
+        "GET",
+        "/readyz",
+        readyz,
+        PUBLIC,
+        "Whether requests can be carried out",
+        response_model=Readiness,
+        also=((503, "Not now"),),
+    ),
+    Route("GET", "/metrics", metrics, PUBLIC, "Numbers for Prometheus", media_types=TEXT),
+)

@@ -25,10 +25,12 @@ from gateway.api.messages import (
     parse_json,
     problem_reply,
 )
-from gateway.api.routes import ROUTES, Permission, Route
+from gateway.api.route import Permission, Route
+from gateway.api.routes import ROUTES
 from gateway.app import Gateway
 from gateway.errors import FieldError, GatewayError, InvalidRequest, NotFound, PayloadTooLarge
 from gateway.jobs.pointers import invalid_query, refuse_query
+from gateway.model.people import Person, Role
 
 log = logging.getLogger(__name__)
 access = logging.getLogger("gateway.access")
@@ -112,6 +114,7 @@ class ApiHandler(web.RequestHandler):
         check_host(self.request.headers.get("Host", ""), self.gateway.settings.gateway.listen)
         method = self.request.method or ""
         route = self.routes.get("GET" if method == "HEAD" else method)
+        person = Person(self.gateway.owner, Role.ADMIN)
         if route is None or route.permission is not Permission.PUBLIC:
             check_token(_headers(self.request), self.token)
         if not self.routes:
@@ -126,7 +129,8 @@ class ApiHandler(web.RequestHandler):
             query=read_query(route, self.request.query),
             body=self._json(route),
             headers=_headers(self.request),
-            owner=self.gateway.owner,
+            owner=person.name,
+            person=person,
         )
         answer = await route.function(self.gateway, request)
         return json_reply(answer, route.status) if isinstance(answer, BaseModel) else answer

@@ -13,7 +13,7 @@ from gateway.db import events
 from gateway.db.tables import attempts, idempotency, job_stores, jobs
 from gateway.model.states import ENDED, LIVE, State, check_transition
 
-LIST_COLUMNS = [column for column in jobs.c if column.name != "spec"]
+LIST_COLUMNS = [column for column in jobs.c if column.name not in {"spec", "request"}]
 
 
 def now() -> datetime:
@@ -40,7 +40,8 @@ def insert_job(
 ) -> None:
     """Store a job in state ``accepted`` or ``draft``, its stores, its idempotency key and its first event."""
     at = now()
-    connection.execute(insert(jobs).values(version=1, attempt=1, created_at=at, **values))
+    row = {"version": 1, "attempt": 1, "created_at": at, "lane": values["target"], **values}
+    connection.execute(insert(jobs).values(row))
     if stores:
         connection.execute(
             insert(job_stores),
@@ -156,8 +157,8 @@ def _with_attempt(columns: Iterable[Any], without: frozenset[str]) -> Select[Any
     )
 
 
-def live(connection: Connection, target: str, lost_since: datetime | None = None) -> list[RowMapping]:
-    """Return the live jobs of a target with their current attempt (columns of attempts prefixed ``a_``).
+def live(connection: Connection, lane: str, lost_since: datetime | None = None) -> list[RowMapping]:
+    """Return the live jobs of one loop of the engine with their current attempt (attempts' columns prefixed ``a_``).
 
     Specifications and scripts, which may be large, are left out: see `whole`.
 
@@ -170,8 +171,8 @@ def live(connection: Connection, target: str, lost_since: datetime | None = None
     if lost_since is not None:
         condition = or_(condition, and_(jobs.c.state == str(State.LOST), jobs.c.ended_at > lost_since))
     query = (
-        _with_attempt(jobs.c, frozenset({"spec", "script"}))
-        .where(jobs.c.target == target, condition)
+        _with_attempt(jobs.c, frozenset({"spec", "request", "script"}))
+        .where(jobs.c.lane == lane, condition)
         .order_by(jobs.c.created_at, jobs.c.id)
     )
     return list(connection.execute(query).mappings())
@@ -180,17 +181,17 @@ def live(connection: Connection, target: str, lost_since: datetime | None = None
 def whole(connection: Connection, job_ids: Sequence[str]) -> list[RowMapping]:
     """Return jobs as `live` does, with their specifications; those that are gone are left out."""
     query = (
-        _with_attempt(jobs.c, frozenset({"script"}))
+        _with_attempt(jobs.c, frozenset({"request", "script"}))
         .where(jobs.c.id.in_(list(job_ids)))
         .order_by(jobs.c.created_at, jobs.c.id)
     )
     return list(connection.execute(query).mappings())
 
 
-def live_elsewhere(connection: Connection, targets: Iterable[str]) -> list[RowMapping]:
-    """Return id, state and target of the live jobs whose target is none of `targets`."""
+def live_elsewhere(connection: Connection, lanes: Iterable[str]) -> list[RowMapping]:
+    """Return id, state and target of the live jobs that no loop of the engine drives."""
     query = select(jobs.c.id, jobs.c.state, jobs.c.target).where(
-        jobs.c.target.not_in(list(targets)), jobs.c.state.in_([str(state) for state in LIVE])
+        jobs.c.lane.not_in(list(lanes)), jobs.c.state.in_([str(state) for state in LIVE])
     )
     return list(connection.execute(query).mappings())
 

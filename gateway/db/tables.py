@@ -8,16 +8,19 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -86,10 +89,23 @@ jobs = Table(
     Column("exit_code", Integer),
     Column("progress", JSON(none_as_null=True)),
     Column("spec", JSON, nullable=False),
+    Column("request", JSON(none_as_null=True)),
+    Column("case_version", String(71)),
+    Column("values", JSON(none_as_null=True)),
+    Column("notes", Text),
+    Column("lane", String(200), nullable=False, server_default=""),
+    Column("hold", Boolean, nullable=False, server_default=false()),
+    Column("sync_requested_at", Moment),
+    Column("sweep_index", Integer),
     Index("ix_jobs_owner_created", "owner", "created_at", "id"),
+    Index("ix_jobs_sweep", "sweep", "sweep_index"),
     Index("ix_jobs_created", "created_at", "id"),
     Index("ix_jobs_target_state", "target", "state"),
+    Index("ix_jobs_lane_state", "lane", "state"),
 )
+"""``lane``: what one loop of the engine drives: the target's name, or ``target@account`` where people have accounts.
+``spec``: what is carried out, complete. ``request``: what was asked for, to ask again with changes.
+``hold``: its owner asked that it not start. ``values``: of its case, or of its point in a sweep."""
 
 attempts = Table(
     "attempts",
@@ -184,3 +200,121 @@ idempotency = Table(
     Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
     Column("at", Moment, nullable=False),
 )
+
+dependencies = Table(
+    "dependencies",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("on_job", String(36), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Index("ix_dependencies_on_job", "on_job"),
+)
+"""``job_id`` waits for ``on_job``: ``after_success`` or ``after_end``."""
+
+case_versions = Table(
+    "case_versions",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("published_at", Moment, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("ix_case_versions_name", "name", "published_at"),
+)
+"""Every version of a case that a job ran with or that was served: ``content`` is the case's folder as a tar."""
+
+value_sets = Table(
+    "value_sets",
+    metadata,
+    Column("owner", String(128), primary_key=True),
+    Column("case", String(128), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("values", JSON, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+built_images = Table(
+    "built_images",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("file", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("recipe", String(71), nullable=False),
+    Column("built_at", Moment, nullable=False),
+    Index("ix_built_images_recipe", "recipe"),
+)
+"""Images that this gateway built from recipes; ``recipe`` is the digest of what they were built from."""
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("owner", String(128), nullable=False),
+    Column("target", String(64), nullable=False),
+    Column("case", String(128)),
+    Column("spec", JSON, nullable=False),
+    Column("points", JSON, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("limit", Integer),
+    Column("created_at", Moment, nullable=False),
+    Column("cancel_requested_at", Moment),
+    Index("ix_sweeps_owner_created", "owner", "created_at", "id"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("digest", String(71)),
+    Column("size", BigInteger),
+    Column("received", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("used_at", Moment, nullable=False),
+    Column("completed_at", Moment),
+    Index("ix_uploads_owner_digest", "owner", "digest"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("disabled_at", Moment),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("person", ForeignKey("people.name", ondelete="CASCADE"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("used_at", Moment),
+    UniqueConstraint("hash"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("person", String(128), nullable=False),
+    Column("token", String(36)),
+    Column("request", String(32), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("method", String(8), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("owner", String(128)),
+    Column("status", Integer, nullable=False),
+    Index("ix_audit_at", "at", "id"),
+)
+"""Every request that could change something: who, what, on whose behalf, and how it was answered."""

@@ -188,7 +188,7 @@ class JobService:
             if now["state"] != State.DRAFT:
                 raise Conflict(f"only a draft can be submitted, and the job is {now['state']}")
             table.change_state(connection, job_id, State.ACCEPTED)
-            return str(now["target"])
+            return str(now["lane"])
 
         return await self._carry_out(accept, job_id, owner)
 
@@ -207,7 +207,7 @@ class JobService:
             untouched = state is State.ACCEPTED and table.get_attempt(connection, job_id, row["attempt"]) is None
             if state is State.DRAFT or untouched:
                 table.change_state(connection, job_id, State.CANCELLED, reason="cancelled_by_user")
-            return str(row["target"])
+            return str(row["lane"])
 
         return await self._carry_out(cancel, job_id, owner)
 
@@ -220,7 +220,7 @@ class JobService:
                 raise Conflict(f"only a job that is unknown can be abandoned, and this one is {row['state']}")
             message = "given up by a person while its state could not be seen"
             table.change_state(connection, job_id, State.LOST, reason="abandoned", message=message)
-            return str(row["target"])
+            return str(row["lane"])
 
         return await self._carry_out(abandon, job_id, owner)
 
