@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -134,7 +134,8 @@ def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists() and path.read_text() == text:
         return
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    # Several jobs of one target are prepared at the same time, each in a thread of its own.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    temporary.touch(mode=0o600)
     temporary.write_text(text)
-    temporary.chmod(0o600)
     temporary.replace(path)
