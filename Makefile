@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 .PHONY: help demo test check unit bench clean
 
 help:
-	@echo "make demo [TARGET=local|pbs|slurm]   run the cavity job, end to end, on this machine"
+	@echo "make demo [TARGET=local|pbs|slurm] [CASE=cavity|openfoam|stirred-tank]"
+	@echo "                                     run the cavity job, or a case, end to end, on this machine"
 	@echo "make test                            set up what the tests need and run all of them"
 	@echo "make bench                           print the benchmarks' ratios"
 
@@ -29,7 +30,7 @@ $(VENV)/.installed-test: $(VENV)/.installed testbed/package-lock.json
 demo:
 	@bash scripts/setup-debian.sh venv demo $(if $(filter-out local,$(TARGET)),demo-cluster)
 	@$(MAKE) --no-print-directory --silent $(VENV)/.installed
-	@$(BIN)/python -m gateway.cli.demo --target $(TARGET)
+	@$(BIN)/python -m gateway.cli.demo --target $(TARGET) $(if $(CASE),--case $(CASE))
 
 test:
 	@bash scripts/setup-debian.sh venv test
@@ -41,7 +42,7 @@ check:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/shellcheck job_templates/lib/*.sh scripts/*.sh .ci/run
+	$(BIN)/shellcheck job_templates/lib/*.sh job_templates/cases/*/inputs/*.sh gateway/compute/scripts/*.sh scripts/*.sh .ci/run
 
 unit:
 	$(BIN)/python -m pytest -n 4 --dist loadfile -q

@@ -11,10 +11,11 @@ from types import ModuleType
 
 from benchmarks import (
     accept_jobs,
+    deep_pages,
     list_outputs,
     machine,
     poll_jobs,
-    read_jobs,
+    reads,
     report,
     submit_over_ssh,
     unchanged_pass,
@@ -26,7 +27,8 @@ ALL: dict[str, ModuleType] = {
     "accept": accept_jobs,
     "submit": submit_over_ssh,
     "poll": poll_jobs,
-    "read": read_jobs,
+    "reads": reads,
+    "deep": deep_pages,
     "list": list_outputs,
     "pass": unchanged_pass,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -22,28 +22,41 @@ def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"
 class _Client(asyncio.Protocol):
     """One connection that sends its next request when the answer to the last is whole."""
 
-    def __init__(self, sent: bytes, share: int, done: asyncio.Future[None]) -> None:
-        self.sent, self.left, self.done = sent, share, done
-        self.buffer = b""
+    def __init__(self, sent: bytes, share: int, done: asyncio.Future[None], latencies: list[float]) -> None:
+        self.sent, self.left, self.done, self.latencies = sent, share, done, latencies
+        self.pieces: list[bytes] = []
+        self.missing: int | None = None
+        self.since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.write(self.sent)
+
+    def begin(self) -> None:
+        """Send the next request."""
+        self.since = time.perf_counter()
+        self.transport.write(self.sent)
 
     def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        end = self.buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        length = _LENGTH.search(self.buffer, 0, end + 2)
-        if length is None or self.buffer[9:10] != b"2":
-            self.fail(self.buffer[:2000].decode(errors="replace"))
-        elif len(self.buffer) >= end + 4 + int(length[1]):
-            self.buffer = b""
+        self.pieces.append(data)
+        if self.missing is not None:
+            self.missing -= len(data)
+        else:
+            head = b"".join(self.pieces)
+            end = head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            length = _LENGTH.search(head, 0, end + 2)
+            if length is None or head[9:10] != b"2":
+                self.fail(head[:2000].decode(errors="replace"))
+                return
+            self.missing = end + 4 + int(length[1]) - len(head)
+        if self.missing <= 0:
+            self.latencies.append(time.perf_counter() - self.since)
+            self.pieces, self.missing = [], None
             self.left -= 1
             if self.left:
-                self.transport.write(self.sent)
+                self.begin()
             else:
                 self.transport.close()
 
@@ -60,8 +73,17 @@ class _Client(asyncio.Protocol):
                 self.done.set_result(None)
 
 
-async def send(port: int, sent: bytes, *, count: int, clients: int) -> float:
-    """Send `count` requests by `clients` connections at once; return the seconds until the last answer.
+async def send(
+    port: int, sent: bytes | Sequence[bytes], *, count: int, clients: int, latencies: list[float] | None = None
+) -> float:
+    """Send `count` requests by `clients` connections, all open from the first request on; return the seconds it took.
+
+    Parameters
+    ----------
+    sent
+        The request; of several each connection has one, in turn.
+    latencies
+        Gets the seconds of each answer.
 
     Raises
     ------
@@ -69,10 +91,17 @@ async def send(port: int, sent: bytes, *, count: int, clients: int) -> float:
         An answer was not 2xx.
     """
     loop = asyncio.get_running_loop()
+    requests = [sent] if isinstance(sent, bytes) else sent
     futures = [loop.create_future() for _ in range(clients)]
-    begin = time.perf_counter()
+    seen: list[float] = [] if latencies is None else latencies
+    opened = []
     for number, future in enumerate(futures):
         share = count // clients + (number < count % clients)
-        await loop.create_connection(lambda s=share, f=future: _Client(sent, s, f), "127.0.0.1", port)  # type: ignore[misc]
+        client = _Client(requests[number % len(requests)], share, future, seen)
+        await loop.create_connection(lambda made=client: made, "127.0.0.1", port)  # type: ignore[misc]
+        opened.append(client)
+    begin = time.perf_counter()
+    for client in opened:
+        client.begin()
     await asyncio.gather(*futures)
     return time.perf_counter() - begin

@@ -17,16 +17,33 @@ from typing import TYPE_CHECKING, Self
 from pydantic import BaseModel
 
 from gateway import plugins
+from gateway.cases.catalogue import Catalogue
+from gateway.cases.requests import CaseRequests
+from gateway.cases.service import CaseService
 from gateway.compute.target import Target, absolute, build_target
 from gateway.compute.transport.base import Transport
+from gateway.db import events
+from gateway.db.changes import Changes
 from gateway.db.database import Database, check_url
 from gateway.errors import ConfigurationError, FieldError
+from gateway.images.published import PublishedImages
+from gateway.jobs.archives import ArchiveService
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
 from gateway.jobs.feed import EventFeed
 from gateway.jobs.logs import LogService
 from gateway.jobs.outputs import OutputService
+from gateway.jobs.pages import Pages
+from gateway.jobs.series import SeriesService
 from gateway.jobs.service import JobService
+from gateway.jobs.sweep_table import SweepTables
+from gateway.jobs.sweeps import SweepService
+from gateway.jobs.uploads import UploadService
+from gateway.jobs.verbs import Verbs
+from gateway.metrics import Metrics
+from gateway.model.states import ENDED
+from gateway.people.audit import AuditWriter
+from gateway.people.service import People
 from gateway.settings import Secret, Settings
 from gateway.storage.factory import build_store
 from gateway.storage.stores.base import Store
@@ -39,6 +56,8 @@ log = logging.getLogger(__name__)
 
 _LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9._-]*)):([0-9]{1,5})\Z")
 
+MOST_COUNTED = 200_000
+"""Events that are read at once for the metrics; older ones of a longer pause are not counted."""
 TAKE_OVER_INTERVAL = 5.0
 """Seconds between tries to drive a data folder that another process drives."""
 
@@ -92,6 +111,10 @@ class Gateway:
     ----------
     owner
         The person who runs this process.
+    targets
+        As configured, by name.
+    lanes
+        All that loops of the engine drive: the targets, and ``target@person`` for people's own accounts there.
     """
 
     def __init__(self, settings: Settings, *, drive: bool = True) -> None:
@@ -100,16 +123,31 @@ class Gateway:
         self.owner = person()
         self.data = settings.gateway.data_folder
         self.targets: dict[str, Target] = {}
+        self.lanes: dict[str, Target] = {}
         self.stores: dict[str, Store] = {}
+        self.metrics = Metrics()
         self.board = Board()
         self.bell = Bell()
         self.lock = DrivingLock(self.data)
         self.database: Database
+        self.images: PublishedImages
+        self.cases: CaseService
         self.jobs: JobService
         self.outputs: OutputService
         self.logs: LogService
+        self.series: SeriesService
+        self.verbs: Verbs
+        self.sweeps: SweepService
+        self.sweep_tables: SweepTables
+        self.uploads: UploadService
+        self.archives: ArchiveService
         self.feed: EventFeed
+        self.pages: Pages
+        self.people: People
+        self.audit: AuditWriter
         self._engine: Engine | None = None
+        self._counting = asyncio.Lock()
+        self._counted = 0
         self._take_over: asyncio.Task[None] | None = None
         self._opened = contextlib.AsyncExitStack()
 
@@ -117,6 +155,22 @@ class Gateway:
     def driving(self) -> bool:
         """Whether this process acts on jobs now."""
         return self._engine is not None
+
+    @property
+    def lease(self) -> str:
+        """``held``, ``elsewhere`` (another process acts on jobs; this one takes over) or ``none``."""
+        return "held" if self.lock.held else "elsewhere" if self.drive else "none"
+
+    async def count_new_events(self) -> int:
+        """Count for the metrics what happened since they were last asked for; return the newest event's sequence."""
+        async with self._counting:
+            last = await self.database.read(events.last_sequence)
+            while self._counted < last:
+                after = max(self._counted, last - MOST_COUNTED)
+                page = await self.database.read(lambda c, after=after: events.after(c, after, limit=5000))  # type: ignore[misc]
+                self.metrics.count_events((dict(row) for row in page), frozenset(ENDED))
+                self._counted = page[-1]["sequence"] if len(page) == 5000 else last
+        return last
 
     async def __aenter__(self) -> Self:
         """Open everything.
@@ -132,15 +186,37 @@ class Gateway:
             self.database = Database(self.settings.gateway.expand(self.settings.gateway.database))
             opened.callback(self.database.close)
             await asyncio.to_thread(self.database.migrate)
+            self.images = PublishedImages(self.data / "built-images", self.database)
+            opened.push_async_callback(self.images.close)
+            self.people = People(self.database, self.owner)
+            opened.push_async_callback(self.people.close)
+            self.audit = AuditWriter(self.database)
+            opened.push_async_callback(self.audit.close)
             self.targets = build_targets(self.settings)
-            for target in self.targets.values():
+            self.lanes = {**self.targets, **build_accounts(self.settings)}
+            for target in self.lanes.values():
+                target.transport.observer = self.metrics.watch_commands(target.public_name)
                 opened.push_async_callback(target.close)
             self.stores = build_stores(self.settings, self.targets)
             for store in self.stores.values():
                 opened.push_async_callback(store.close)
-            self.jobs = JobService(self.database, self.settings, self.targets, self.stores, self.bell)
+            self.jobs = JobService(self.database, self.settings, self.targets, self.stores, self.bell, self.lanes)
+            catalogue = Catalogue(self.settings.gateway.cases, self.database, self.data / "cases")
+            self.cases = CaseService(self.database, catalogue, self.images)
+            self.jobs.acceptance.cases = CaseRequests(catalogue, self.cases.images)
             self.outputs = OutputService(self.database, self.stores)
-            self.logs = LogService(self.database, self.targets, self.stores)
+            self.sweeps = SweepService(self.database, self.jobs.acceptance, self.bell)
+            self.sweep_tables = SweepTables(self.database)
+            self.archives = ArchiveService(self.database, self.stores)
+            self.uploads = UploadService(self.database, self.settings)
+            await self.uploads.start()
+            opened.push_async_callback(self.uploads.stop)
+            self.logs = LogService(self.database, self.lanes, self.stores)
+            self.series = SeriesService(self.database, self.lanes, self.stores)
+            self.verbs = Verbs(self.database, self.lanes, self.bell)
+            self._counted = await self.database.read(events.last_sequence)
+            self.pages = Pages(Changes(self.database.engine))
+            opened.push_async_callback(self.pages.close)
             self.feed = EventFeed(self.database)
             await self.feed.start()
             opened.push_async_callback(self.feed.stop)
@@ -175,11 +251,13 @@ class Gateway:
         engine = Engine(
             database=self.database,
             settings=self.settings,
-            targets=self.targets,
+            targets=self.lanes,
             stores=self.stores,
             bell=self.bell,
             board=self.board,
             data=self.data,
+            metrics=self.metrics,
+            images=self.images,
         )
         await engine.start()
         self._engine = engine
@@ -213,6 +291,15 @@ def make_data_folder(data: Path) -> None:
 def build_targets(settings: Settings) -> dict[str, Target]:
     """Return the configured targets by name; raises `ConfigurationError`."""
     return {name: build_target(name, section, settings.gateway) for name, section in settings.targets.items()}
+
+
+def build_accounts(settings: Settings) -> dict[str, Target]:
+    """Return a target for each account of a person, by its lane (``target@person``); raises `ConfigurationError`."""
+    return {
+        f"{name}@{person}": build_target(name, section.for_account(person), settings.gateway, person)
+        for name, section in settings.targets.items()
+        for person in section.accounts
+    }
 
 
 def build_stores(settings: Settings, targets: Mapping[str, Target]) -> dict[str, Store]:
@@ -261,6 +348,9 @@ def check_configuration(settings: Settings) -> list[FieldError]:
             for key in ("workdir", "image_cache"):
                 with _noting(mistakes, f"targets.{name}.{key}"):
                     absolute(getattr(target, key), "/home", f"targets.{name}.{key}")
+        for person in section.accounts:
+            with _noting(mistakes, f"targets.{name}.accounts.{person}"):
+                build_target(name, section.for_account(person), settings.gateway, person)
     for name, raw in settings.stores.items():
         place = f"stores.{name}"
         with _noting(mistakes, place):

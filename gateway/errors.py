@@ -9,6 +9,8 @@ GatewayError
 ├── PreconditionFailed        412  the ETag is not the current one
 ├── RangeNotSatisfiable       416
 ├── PayloadTooLarge           413
+├── NoRoom                    507  the gateway's disk is full
+├── TooManyRequests           429  Retry-After says when to come again
 ├── ConfigurationError        500  gateway.toml is wrong; names each key
 ├── DataFolderInUse           500  another gateway drives this folder
 ├── TargetError               502
@@ -112,6 +114,28 @@ class PayloadTooLarge(GatewayError):
     """The body is larger than the gateway takes."""
 
     status, problem, title = 413, "too-large", "The request is too large"
+
+
+class TooManyRequests(GatewayError):
+    """More requests came with one token than the gateway takes.
+
+    Attributes
+    ----------
+    retry_after
+        Whole seconds until the next one is taken.
+    """
+
+    status, problem, title = 429, "too-many-requests", "Too many requests"
+
+    def __init__(self, message: str, *, retry_after: int = 1, hint: str | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, hint=hint)
+
+
+class NoRoom(GatewayError):
+    """The gateway's disk has no room for it."""
+
+    status, problem, title = 507, "no-room", "The gateway's disk is full"
 
 
 class RangeNotSatisfiable(GatewayError):

@@ -6,14 +6,19 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from gateway.errors import ConfigurationError, FieldError
-from gateway.model.base import Model, Name
+from gateway.model.base import Memory, Model, Name
 
 ENV_PREFIX = "GATEWAY__"
+
+HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$", to_lower=True)]
+"""A name in the Host header, without a port."""
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\[\]:-]{1,255}$", to_lower=True)]
+"""Scheme, host and port of a web page; ``*`` is none: a token must never be of use to any page."""
 
 
 class PluginSettings(Model):
@@ -54,8 +59,20 @@ class Secret(Model):
             raise ConfigurationError(f"the secret file {self.file} cannot be read: {error.strerror}") from None
 
 
+Folder = Annotated[str, StringConstraints(pattern=r"^/[^:,\x00-\x1f]*$")]
+"""An absolute path on a target."""
+
+
 class GatewaySettings(Model):
-    """Section ``[gateway]``."""
+    """Section ``[gateway]``.
+
+    Attributes
+    ----------
+    upload_limit
+        Bytes (or ``50G``) that the uploads of one person may take.
+    upload_days
+        After so many days an upload that no job used is removed.
+    """
 
     listen: str = "127.0.0.1:8480"
     data: Path = Path("~/.local/share/science-gateway")
@@ -63,8 +80,17 @@ class GatewaySettings(Model):
     token_file: str = "{data}/token"
     default_target: Name | None = None
     default_store: Name | None = None
+    upload_limit: Memory = Field(default=50 * 1024**3, ge=0)
+    upload_days: float = Field(default=14, gt=0, le=3650)
     cases: tuple[Path, ...] = ()
     allow_urls: tuple[str, ...] = ()
+    host_names: tuple[HostName, ...] = ()
+    """Further names that the Host header may have, such as the one of a reverse proxy."""
+    cors_origins: tuple[Origin, ...] = ()
+    """Web pages of these origins may use the API; none by default."""
+    rate_limit: float | None = Field(default=None, ge=0, le=1e6)
+    """Requests a second with one token; 0: no limit. Unset: 200, and none for the gateway's own token."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
 
     @property
     def data_folder(self) -> Path:
@@ -76,6 +102,15 @@ class GatewaySettings(Model):
         return text.replace("{data}", str(self.data_folder))
 
 
+class AccountSettings(Model):
+    """A section ``[targets.<name>.accounts.<person>]``: as whom, and with which key, a person's jobs run there."""
+
+    username: str = Field(min_length=1, max_length=128)
+    key_file: str | None = None
+    certificate_file: str | None = None
+    agent: bool | None = None
+
+
 class TargetSettings(Model):
     """A section ``[targets.<name>]``; transport, scheduler and runtime are typed by their plugins."""
 
@@ -83,11 +118,27 @@ class TargetSettings(Model):
     image_cache: str = "{data}/images"
     scratch: str | None = None
     poll_interval: float = Field(default=5, ge=0.1, le=3600)
+    input_roots: tuple[Folder, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
     path: str | None = None
     transport: dict[str, Any] = Field(default_factory=lambda: {"kind": "local"})
     scheduler: dict[str, Any] = Field(default_factory=lambda: {"kind": "direct"})
     runtime: dict[str, Any] = Field(default_factory=lambda: {"kind": "auto"})
+    people: frozenset[str] | None = None
+    """Who may see and use it; everybody where it is not set."""
+    accounts: dict[str, AccountSettings] = Field(default_factory=dict)
+    accounts_only: bool = False
+    """Whether people without an account of their own are refused."""
+
+    def for_account(self, person: str) -> TargetSettings:
+        """Return this section with the person's own account in the place of the community's."""
+        account = self.accounts[person].model_dump(exclude_none=True)
+        # A key of the community account must never be tried for somebody else's login.
+        kept = {key: value for key, value in self.transport.items() if key not in _LOGIN_KEYS}
+        return self.model_copy(update={"transport": {**kept, **account}})
+
+
+_LOGIN_KEYS = frozenset({"username", "key_file", "passphrase", "certificate_file", "agent"})
 
 
 class Settings(Model):
@@ -95,6 +146,8 @@ class Settings(Model):
 
     Attributes
     ----------
+    store_people
+        Who may see and use a store; everybody where it is not in here. In the file: ``people`` in the store's section.
     source
         The file it came from, None for the built-in default.
     """
@@ -102,6 +155,7 @@ class Settings(Model):
     gateway: GatewaySettings = GatewaySettings()
     targets: dict[Name, TargetSettings] = Field(default_factory=dict)
     stores: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    store_people: dict[Name, frozenset[str]] = Field(default_factory=dict)
     source: Path | None = None
 
     @property
@@ -201,12 +255,25 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     return parse(apply_environment(raw, environ), file)
 
 
+def _split_people(raw: dict[str, Any]) -> dict[str, Any]:
+    """Take ``people`` out of the stores' sections, which belong to the plugins."""
+    sections = raw.get("stores")
+    if not isinstance(sections, dict):
+        return raw
+    named = {name: s["people"] for name, s in sections.items() if isinstance(s, dict) and "people" in s}
+    stores = {
+        name: {key: value for key, value in s.items() if key != "people"} if isinstance(s, dict) else s
+        for name, s in sections.items()
+    }
+    return {**raw, "stores": stores, "store_people": named}
+
+
 def parse(raw: dict[str, Any], source: Path | None = None) -> Settings:
     """Type `raw`; see `load`."""
-    if "source" in raw:
-        raise ConfigurationError("the configuration is wrong", [FieldError("source", "is not a section")])
+    if own := {"source", "store_people"} & raw.keys():
+        raise ConfigurationError("the configuration is wrong", [FieldError(min(own), "is not a section")])
     try:
-        settings = Settings.model_validate({**raw, "source": source})
+        settings = Settings.model_validate({**_split_people(raw), "source": source})
     except ValidationError as error:
         raise ConfigurationError(f"{source or 'the configuration'} has mistakes", field_errors(error)) from None
     mistakes = [

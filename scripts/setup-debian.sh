@@ -80,6 +80,7 @@ tests() {
     need siftool siftool
     need squashfuse squashfuse
     need aria2c aria2
+    need_file postgresql /usr/lib/postgresql/*/bin/initdb
     need curl curl
     need csh tcsh
     need ps procps

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -18,9 +19,14 @@ from testbed.cluster import Cluster
 from testbed.hostile import hostile_site as make_hostile_site
 from testbed.images import TestImage, build_test_image
 from testbed.mirror import Mirror
+from testbed.postgres import Postgres
 from testbed.processes import locked, shared
 from testbed.seaweed import Seaweed
 from testbed.sshd import SshSite
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("machine", deadline=None)
+settings.load_profile("machine")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -92,6 +98,22 @@ def own_seaweed() -> Iterator[Seaweed]:
     """An S3 service for one test, which may stop it and start it again with its data."""
     with Seaweed() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def postgres(run_folder: Path) -> Iterator[Postgres]:
+    """One database server for all workers: take databases of your own, do not stop it."""
+    part = shared(Postgres, run_folder, "postgres")
+    yield part
+    part.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """An empty PostgreSQL database of this test's own."""
+    url = postgres.make_database()
+    yield url
+    postgres.drop_database(url)
 
 
 @pytest.fixture(scope="session")

@@ -37,12 +37,16 @@ def http_date(moment: datetime) -> str:
 
 def not_modified(headers: Mapping[str, str], etag: str, modified_at: datetime | None) -> bool:
     """Say whether the reader has the current bytes already."""
-    wanted = headers.get("if-none-match")
-    if wanted is not None:
-        tags = [tag.strip().removeprefix("W/") for tag in wanted.split(",")]
-        return "*" in tags or etag in tags
+    if "if-none-match" in headers:
+        return has_etag(headers, etag)
     since = _date(headers.get("if-modified-since"))
     return since is not None and modified_at is not None and modified_at.replace(microsecond=0) <= since
+
+
+def has_etag(headers: Mapping[str, str], etag: str) -> bool:
+    """Say whether ``If-None-Match`` names `etag` (weakly, as RFC 9110 has it), or anything by ``*``."""
+    tags = [tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")]
+    return "*" in tags or etag.removeprefix("W/") in tags
 
 
 def chosen_range(headers: Mapping[str, str], size: int, etag: str) -> ByteRange | None:

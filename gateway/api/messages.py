@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gateway.errors import FieldError, GatewayError, InvalidRequest
+from gateway.errors import FieldError, GatewayError, InvalidRequest, TooManyRequests
+from gateway.model.job import PROBLEM_PREFIX
 from gateway.model.people import Person
 
-PROBLEM_PREFIX = "urn:science-gateway:problem:"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 MAX_DEPTH = 64
@@ -67,6 +68,8 @@ class Request:
         Whose jobs are meant: the person's own, unless an admin asks about another's.
     person
         Who asks.
+    stream
+        The body as it comes, for routes with `Route.streams_body`; else None.
     """
 
     method: str
@@ -76,6 +79,7 @@ class Request:
     headers: Mapping[str, str]
     owner: str
     person: Person
+    stream: AsyncIterable[bytes] | None = None
 
     @property
     def version(self) -> int | None:
@@ -129,6 +133,8 @@ def problem_reply(error: GatewayError) -> Reply:
     headers = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="science-gateway"'
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after)
     if error.status == 503:
         headers["Retry-After"] = "5"
     data = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
@@ -144,7 +150,9 @@ def parse_json(data: bytes) -> Any:
         It is not JSON, has a key twice, or words that JSON does not have (NaN …).
     """
     try:
-        found = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_object)
+        found = json.loads(
+            data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_float, object_pairs_hook=_object
+        )
         _check_depth(found)
         return found
     except RecursionError:
@@ -173,6 +181,13 @@ def _check_depth(value: Any) -> None:
 
 def _refuse_constant(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
+
+
+def _float(text: str) -> float:
+    found = float(text)
+    if math.isinf(found):
+        raise ValueError("a number is too large")
+    return found
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

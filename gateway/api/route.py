@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import BaseModel
 
@@ -38,6 +39,12 @@ class Route:
         Of that answer; with `response_model` the first is JSON.
     also
         Other good answers: status and meaning.
+    headers, sends
+        Headers of the request that the function reads, and of a good answer: name and meaning.
+    request_types, body_needed
+        Media types of the body, with `request_model`; whether there must be one.
+    streams_body
+        Whether the function reads the body itself, as it comes (`Request.stream`): bytes of any length.
     """
 
     method: str
@@ -51,13 +58,18 @@ class Route:
     status: int = 200
     media_types: tuple[str, ...] = (JSON,)
     also: tuple[tuple[int, str], ...] = ()
+    streams_body: bool = False
+    request_types: tuple[str, ...] = (JSON,)
+    body_needed: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
+    sends: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
         """Name of the operation."""
         return self.function.__name__
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parts of the address."""
         return tuple(re.findall(r"\{([a-z_]+)(?::path)?\}", self.path))

@@ -17,12 +17,15 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from gateway.api.auth import load_or_create_token
+from gateway.api.request_ids import log_to_stderr
 from gateway.api.tornado_adapter import MAX_DISCARDED, make_application
 from gateway.app import Gateway, parse_listen
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings
 
 MAX_HEADERS = 64 * 1024
+HEADER_SECONDS = 75.0
+"""From the end of one request on a connection until the headers of the next have come, however slowly they come."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ async def listening(gateway: Gateway) -> AsyncIterator[Running]:
         application,
         max_body_size=MAX_DISCARDED,
         max_header_size=MAX_HEADERS,
-        idle_connection_timeout=120,
+        idle_connection_timeout=HEADER_SECONDS,
         xheaders=False,
     )
     server.add_sockets(sockets)
@@ -112,6 +115,7 @@ async def serve(settings: Settings, *, drive: bool = True, on_ready: Callable[[R
     ConfigurationError
         The configuration cannot be used.
     """
+    log_to_stderr(settings.gateway.log_level)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from pydantic import BaseModel
+from collections import Counter
+
+from pydantic import BaseModel, Field
 
 from gateway import __version__
 from gateway.api.messages import Reply, Request, json_reply
@@ -14,8 +15,10 @@ from gateway.compute.target import Target
 from gateway.db import events, jobs
 from gateway.errors import GatewayError, NotFound
 from gateway.jobs.views import API
+from gateway.metrics import CONTENT_TYPE
 from gateway.model.job import Answer, Probe, StoreInfo, TargetInfo
 from gateway.model.states import State
+from gateway.people.access import lane_of, may_use_target, visible
 
 
 class TargetPage(Answer):
@@ -51,13 +54,20 @@ class Readiness(BaseModel):
     status: str
     database: str
     driving: bool
+    lease: str = Field(
+        default="none",
+        description="`held`: this process acts on jobs. `elsewhere`: another one does, and this one takes over when it "
+        "ends. `none`: it only serves.",
+    )
+    targets: dict[str, int] = Field(default_factory=dict, description="How many targets are in each state.")
     version: str = __version__
 
 
-async def list_targets(gateway: Gateway, request: Request) -> TargetPage:  # noqa: ARG001
-    """List the targets and what is known of them."""
+async def list_targets(gateway: Gateway, request: Request) -> TargetPage:
+    """List the targets that the person may use, and what is known of them."""
     live = await gateway.database.read(jobs.count_live)
-    return TargetPage(items=[_info(gateway, target, live) for target in gateway.targets.values()])
+    names = visible(gateway.settings, gateway.targets, request.owner)
+    return TargetPage(items=[_info(gateway, _lane(gateway, name, request), live) for name in names])
 
 
 async def get_target(gateway: Gateway, request: Request) -> TargetInfo:
@@ -76,32 +86,39 @@ async def check_target(gateway: Gateway, request: Request) -> ProbePage:
 
 
 def _target(gateway: Gateway, request: Request) -> Target:
-    found = gateway.targets.get(request.path["name"])
-    if found is None:
-        raise NotFound(f"there is no target {request.path['name'][:64]!a}")
-    return found
+    name = request.path["name"]
+    if name not in gateway.targets or not may_use_target(gateway.settings, name, request.owner):
+        raise NotFound(f"there is no target {name[:64]!a}")
+    return _lane(gateway, name, request)
+
+
+def _lane(gateway: Gateway, name: str, request: Request) -> Target:
+    """Return the target as the person uses it: with an own account where there is one."""
+    return gateway.lanes[lane_of(gateway.settings, name, request.owner)]
 
 
 def _info(gateway: Gateway, target: Target, live: dict[str, int]) -> TargetInfo:
     status = gateway.board[target.name]
     return TargetInfo(
-        name=target.name,
+        name=target.public_name,
         transport=target.transport.kind,
         scheduler=target.scheduler.kind,
         runtime=target.runtime_settings.kind,
         state=status.state,
         message=status.message,
         observed_at=status.observed_at,
-        live_jobs=live.get(target.name, 0),
+        live_jobs=live.get(target.public_name, 0),
     )
 
 
-async def list_stores(gateway: Gateway, request: Request) -> StorePage:  # noqa: ARG001
-    """List the stores."""
+async def list_stores(gateway: Gateway, request: Request) -> StorePage:
+    """List the stores that the person may use."""
+    mine = visible(gateway.settings, gateway.stores, request.owner, stores=True)
     return StorePage(
         items=[
             StoreInfo(name=name, kind=store.kind, layout=store.settings.layout, transfer=store.settings.transfer)
             for name, store in gateway.stores.items()
+            if name in mine
         ]
     )
 
@@ -119,20 +136,27 @@ async def readyz(gateway: Gateway, request: Request) -> Reply:  # noqa: ARG001
     except GatewayError:
         ready = False
     word = "ok" if ready else "unavailable"
-    return json_reply(Readiness(status=word, database=word, driving=gateway.driving), 200 if ready else 503)
+    states = Counter(gateway.board[name].state for name in gateway.targets)
+    found = Readiness(
+        status=word, database=word, driving=gateway.driving, lease=gateway.lease, targets=dict(sorted(states.items()))
+    )
+    return json_reply(found, 200 if ready else 503, {"Cache-Control": "no-store"})
 
 
 async def metrics(gateway: Gateway, request: Request) -> Reply:  # noqa: ARG001
     """Give numbers for Prometheus."""
-    registry = CollectorRegistry()
-    by_state = Gauge("gateway_jobs", "Jobs by state", ["state"], registry=registry)
+    numbers = gateway.metrics
     counts = await gateway.database.read(jobs.count_by_state)
     for state in State:
-        by_state.labels(state=str(state)).set(counts.get(str(state), 0))
-    Gauge("gateway_driving", "Whether this process acts on jobs", registry=registry).set(gateway.driving)
-    last = await gateway.database.read(events.last_sequence)
-    Gauge("gateway_last_event", "Sequence of the newest event", registry=registry).set(last)
-    return Reply(200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}, generate_latest(registry))
+        numbers.jobs.labels(str(state)).set(counts.get(str(state), 0))
+    for name in gateway.lanes:
+        numbers.targets.labels(name.partition("@")[0]).set(0)
+    for target in gateway.lanes.values():
+        if gateway.board[target.name].state == "ok":
+            numbers.targets.labels(target.public_name).set(1)
+    numbers.driving.set(gateway.driving)
+    numbers.last_event.set(await gateway.count_new_events())
+    return Reply(200, {"Content-Type": CONTENT_TYPE}, numbers.text())
 
 
 ROUTES = (

@@ -1,1 +1,1 @@
-"""Published cases: parameters and rendering of input templates."""
+"""Published cases: typed parameters, input files, image, command and outputs, in versioned folders."""

@@ -11,7 +11,18 @@ from typing import Annotated, Protocol, runtime_checkable
 
 import typer
 
-from gateway.cli import job_commands, output_commands, site_commands
+from gateway.cli import (
+    case_commands,
+    change_commands,
+    data_commands,
+    image_commands,
+    job_commands,
+    list_commands,
+    output_commands,
+    people_commands,
+    site_commands,
+    sweep_commands,
+)
 from gateway.cli.exits import Exit, status_of, tell
 from gateway.cli.session import Session
 from gateway.errors import GatewayError
@@ -38,7 +49,18 @@ def _options(
     context.obj = Session(config, as_json, debug)
 
 
-for group in (job_commands, output_commands, site_commands):
+for group in (
+    job_commands,
+    list_commands,
+    change_commands,
+    data_commands,
+    output_commands,
+    sweep_commands,
+    case_commands,
+    image_commands,
+    site_commands,
+    people_commands,
+):
     group.register(app)
 
 

@@ -43,6 +43,10 @@ class Session:
         # ASCII only, so that no value can steer a terminal.
         print(json.dumps(_plain_value(value), indent=2 if sys.stdout.isatty() else None))
 
+    def line(self, value: object) -> None:
+        """Print a value as one line of JSON, at once: for streams."""
+        print(json.dumps(_plain_value(value)), flush=True)
+
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table without lines; cells are made harmless."""
         made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,12 +15,13 @@ import gateway
 from gateway.cli.exits import Exit, UsageMistake
 from gateway.cli.session import note, session_of
 from gateway.cli.text import ago, line
-from gateway.compute.adopt import ShownKey, propose, write_target
-from gateway.compute.check import check_target
-from gateway.compute.target import Target, build_target
 from gateway.errors import ConfigurationError, NotFound
 from gateway.model.job import Probe
 from gateway.settings import find_file
+
+if TYPE_CHECKING:  # what reaches targets takes half a second to import: only the commands that do so pay for it
+    from gateway.compute.adopt import ShownKey
+    from gateway.compute.target import Target
 
 config_app = typer.Typer(help="Look at the configuration.")
 target_app = typer.Typer(help="Check and add targets.")
@@ -117,6 +118,8 @@ def target_check(
     name: Annotated[str | None, typer.Argument(help="Default: the configuration's default target.")] = None,
 ) -> int:
     """Look at all that jobs need on a target: one line each, with the fix. Needs no running gateway."""
+    from gateway.compute.target import build_target
+
     session = session_of(context)
     settings = session.settings()
     chosen = name or settings.default_target
@@ -137,6 +140,8 @@ def target_check(
 
 
 async def _check(target: Target) -> list[Probe]:
+    from gateway.compute.check import check_target
+
     try:
         return await check_target(target)
     finally:
@@ -162,6 +167,8 @@ def target_add(
     yes: Annotated[bool, typer.Option("--yes", help="Accept the host key that is shown, without asking.")] = False,
 ) -> None:
     """Look at a machine and write it into the configuration as a target."""
+    from gateway.compute.adopt import propose, write_target
+
     session = session_of(context)
 
     async def confirm(key: ShownKey) -> bool:

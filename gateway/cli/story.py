@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pydantic import ValidationError
+
 from gateway.cli.text import duration, line, number_of, size
 from gateway.client import Gateway
-from gateway.model.job import Event, Job
-from gateway.model.states import ENDED
+from gateway.client.handles import told_progress
+from gateway.model.job import Event, Job, Progress
 
 _PHASES = {
     "claimed": "the script has begun",
@@ -20,7 +22,6 @@ _PHASES = {
     "payload_ended": "the payload has ended",
     "syncing": "the last pass over the outputs",
 }
-_ENDED = {str(state) for state in ENDED}
 SHOWN_PATHS = 4
 
 
@@ -28,6 +29,11 @@ def describe(event: Event) -> str | None:
     """Return an event as one harmless line; None for one that people need not see."""
     tell = _TELLERS.get(event.kind)
     return line(tell(event.data)) or None if tell else None
+
+
+def describe_any(event: Event) -> str | None:
+    """As `describe`; an event of a kind that is not known here is told by its kind."""
+    return describe(event) if event.kind in _TELLERS else line(event.kind)
 
 
 def _state(data: dict[str, Any]) -> str:
@@ -75,6 +81,17 @@ def _runtime(data: dict[str, Any]) -> str:
     return f", with {data['runtime']}" if data.get("runtime") else ""
 
 
+def _progress(data: dict[str, Any]) -> str:
+    try:
+        return f"progress: {told_progress(Progress.model_validate(data))}"
+    except ValidationError:
+        return "progress"
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else ""
+
+
 def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
@@ -85,18 +102,16 @@ _TELLERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "outputs": _outputs,
     "phase": _phase,
     "cancel_requested": lambda _: "cancel requested",
+    "changed": lambda data: f"changed: {_words(data.get('fields'))}",
+    "deleted": lambda _: "forgotten",
+    "progress": _progress,
     "note": lambda data: str(data.get("message", "")),
 }
 
 
 def follow(gateway: Gateway, job_id: str, after: int = 0) -> Iterator[Event]:
     """Yield a job's events, the old ones first, until it has ended."""
-    for event in gateway.events(job_id, after):
-        yield event
-        ended = event.kind == "state" and event.data.get("to") in _ENDED
-        # A lost job may come back: only the job itself says that this was the end.
-        if ended and gateway.job(job_id).state in ENDED:
-            return
+    yield from gateway.job(job_id).events(after)
 
 
 def verdict(job: Job) -> str:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
+from gateway.client.flow import TRIES, Emit, Flow, Request, exchange, open_answer, pause, read, silent, through, work
 from gateway.errors import GatewayError, RangeNotSatisfiable
 from gateway.model.job import OutputFile
 from gateway.model.specification import path_problem
 
-Send = Callable[[dict[str, str]], contextlib.AbstractContextManager[httpx.Response]]
-"""Opens the answer that holds the file's bytes, given further headers."""
+
+@dataclass(frozen=True)
+class Fetched:
+    """How many bytes of an output are here."""
+
+    file: OutputFile
+    received: int
 
 
 def place_below(folder: Path, path: str) -> Path:
@@ -42,16 +50,48 @@ def part_of(place: Path, file: OutputFile) -> Path:
     return place.with_name(f".gateway-{hashlib.sha256(version.encode()).hexdigest()[:16]}.part")
 
 
-def fetch(send: Send, file: OutputFile, place: Path) -> None:
-    """Fetch the bytes that are missing, check them, and put the file in place.
+def address(file: OutputFile) -> str:
+    """Return the path of an output's bytes; the token goes to this gateway only."""
+    if not file.url.startswith("/") or file.url.startswith("//"):
+        raise GatewayError(f"{file.path}: {file.url!r} is not an address of this gateway")
+    return file.url
+
+
+def download(file: OutputFile, folder: Path) -> Flow[Path]:
+    """Fetch one output below `folder`; emit how many bytes of it are there, again and again.
 
     Raises
     ------
     GatewayError
-        The bytes are not those that the catalogue names.
-    httpx.TransportError
-        The connection failed; what came so far is kept for the next try.
+        The name would leave `folder`, or the bytes are not those that the catalogue names.
     """
+    place = place_below(folder.absolute(), file.path)
+    path = address(file)
+    if (yield from work(lambda: _stands(file, place))):
+        yield Emit(file.size)
+        return place
+    for attempt in range(TRIES):
+        try:
+            yield from _fetch(path, file, place)
+        except httpx.TransportError as error:
+            if attempt + 1 == TRIES:
+                raise silent() from error
+            yield from pause(0.2 * 2**attempt)
+        else:
+            break
+    return place
+
+
+def _stands(file: OutputFile, place: Path) -> bool:
+    """Say whether the very bytes stand there already, by their digest."""
+    if not file.digest or not place.is_file() or place.stat().st_size != file.size:
+        return False
+    with place.open("rb") as stream:
+        return _difference(file, stream.fileno()) is None
+
+
+def _fetch(path: str, file: OutputFile, place: Path) -> Flow[None]:
+    """Fetch the bytes that are missing, check them, and put the file in place."""
     place.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(place, file)
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -60,17 +100,21 @@ def fetch(send: Send, file: OutputFile, place: Path) -> None:
             stream.truncate(0)
         have = stream.seek(0, os.SEEK_END)
         if have < file.size:
+            query = {"store": file.store} if "?" not in path else {}
             headers = {"Range": f"bytes={have}-"} if have else {}
             try:
-                with send(headers) as response:
-                    if response.status_code != 206:
-                        stream.truncate(0)
-                    for chunk in response.iter_raw():
-                        stream.write(chunk)
+                response = yield from open_answer(Request("GET", path, query, headers=headers))
+                if response.status_code != 206:
+                    stream.truncate(0)
+                    have = 0
+                while chunk := (yield from read()):
+                    stream.write(chunk)
+                    have += len(chunk)
+                    yield Emit(have)
             except RangeNotSatisfiable:
                 stream.truncate(0)
         stream.flush()
-        problem = _difference(file, stream.fileno())
+        problem = yield from work(lambda: _difference(file, stream.fileno()))
     if problem:
         part.unlink()
         raise GatewayError(f"{file.path}: {problem}", hint="it may have changed meanwhile; try again")
@@ -89,3 +133,80 @@ def _difference(file: OutputFile, descriptor: int) -> str | None:
         if f"sha256:{found}" != file.digest:
             return "the bytes do not have the digest of the catalogue"
     return None
+
+
+def download_all(files: Iterable[OutputFile], folder: Path) -> Flow[list[Path]]:
+    """Fetch outputs below `folder`, one after the other; emit `Fetched` on the way."""
+    places = []
+    for file in files:
+        places.append((yield from through(download(file, folder), partial(Fetched, file))))
+    return places
+
+
+def content(file: OutputFile) -> Flow[bytes]:
+    """Return all bytes of an output."""
+    query = {"store": file.store} if "?" not in file.url else {}
+    return (yield from exchange(Request("GET", address(file), query))).content
+
+
+def piece(file: OutputFile, first: int, count: int, etag: str | None) -> Flow[tuple[bytes, str | None]]:
+    """Return `count` bytes from `first`, and which version they are of.
+
+    Raises
+    ------
+    GatewayError
+        The output is not the one any more that `etag` names.
+    """
+    headers = {"Range": f"bytes={first}-{first + count - 1}", "Accept-Encoding": "identity"}
+    query = {"store": file.store} if "?" not in file.url else {}
+    response = yield from exchange(Request("GET", address(file), query, headers=headers))
+    found = response.headers.get("ETag")
+    if response.status_code != 206 or (etag is not None and found != etag):
+        raise GatewayError(f"{file.path} has changed while it was read", hint="open it again")
+    return response.content, found
+
+
+class OutputReader(io.RawIOBase):
+    """An output as a file that is read where it stands, piece by piece, and in which one can seek.
+
+    Parameters
+    ----------
+    ask
+        Carries out a flow.
+    """
+
+    def __init__(self, file: OutputFile, ask: Callable[[Flow[tuple[bytes, str | None]]], tuple[bytes, str | None]]):
+        self._file, self._ask = file, ask
+        self._at = 0
+        self._etag: str | None = None
+        self.name = file.path
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """One can go to any place in it."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place that is read next."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.size}[whence]
+        if start + offset < 0:
+            raise ValueError("before the beginning of the file")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        """Read on into a buffer."""
+        count = min(len(buffer), self._file.size - self._at)
+        if count <= 0:
+            return 0
+        data, self._etag = self._ask(piece(self._file, self._at, count, self._etag))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

@@ -1,49 +1,43 @@
-"""The synchronous client."""
+"""The client that waits for each answer."""
 
 from __future__ import annotations
 
-import contextlib
-import time
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Any, Self, TypeVar
 
 import httpx
 
+from gateway.client import calls, downloads, streams, sweep_calls, uploads
 from gateway.client.discovery import Endpoint, find_gateway
-from gateway.client.downloads import fetch, place_below
-from gateway.client.event_stream import read_events
-from gateway.client.problems import raise_problem
-from gateway.errors import Conflict, GatewayError, NotFound
-from gateway.model.job import (
-    Event,
-    EventPage,
-    Job,
-    JobPage,
-    OutputFile,
-    OutputPage,
-    Probe,
-    StoreInfo,
-    TargetInfo,
-)
-from gateway.model.states import ENDED
+from gateway.client.drivers import Driver, Watch
+from gateway.client.flow import Flow, GatewayNotRunning
+from gateway.client.handles import query_of
+from gateway.client.job import JobHandle
+from gateway.client.progress import display
+from gateway.client.sweep import SweepHandle
+from gateway.model.case import CaseInfo, CaseSummary
+from gateway.model.job import BulkItem, Event, Job, OutputFile, OutputPage, Probe, StoreInfo, TargetInfo
+from gateway.model.series import SeriesRows
 
-API = "/api/v1"
-WHOLE_ID = 36
-"""Characters of a whole job id."""
-TRIES = 4
-"""How often a request is sent that is safe to send again."""
-EVENT_TRIES = 16
-"""How often in a row a stream of events is opened in vain, about a minute."""
+__all__ = ["Gateway", "GatewayNotRunning", "endpoint_of"]
+
+T = TypeVar("T")
 
 
-class GatewayNotRunning(GatewayError):
-    """No gateway answers."""
+def endpoint_of(url: str | None, token: str | None, data: Path | None) -> Endpoint:
+    """Return the gateway that is meant: the one named, else the running one.
 
-    status, problem, title = 503, "not-running", "No gateway is running"
+    Raises
+    ------
+    GatewayNotRunning
+        None is named, and none runs.
+    """
+    found = Endpoint(url.rstrip("/"), token) if url else find_gateway(data)
+    if found is None:
+        raise GatewayNotRunning("no gateway is running", hint="start one with: gateway serve")
+    return found
 
 
 class Gateway:
@@ -52,9 +46,13 @@ class Gateway:
     Parameters
     ----------
     url, token
-        Default: the running gateway that `find_gateway` finds.
+        Default: ``$GATEWAY_URL`` with ``$GATEWAY_TOKEN``, else the gateway that runs on this machine.
     data
         The data folder to look for a running gateway in.
+    timeout
+        Seconds to wait for an answer to begin or go on.
+    transport
+        Carries the requests instead of the network, for tests.
 
     Raises
     ------
@@ -68,13 +66,11 @@ class Gateway:
         *,
         data: Path | None = None,
         timeout: float = 60,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
-        endpoint = Endpoint(url.rstrip("/"), token) if url else find_gateway(data)
-        if endpoint is None:
-            raise GatewayNotRunning("no gateway is running", hint="start one with: gateway serve")
+        endpoint = endpoint_of(url, token, data)
         self.url = endpoint.url
-        headers = {"Authorization": f"Bearer {endpoint.token}"} if endpoint.token else {}
-        self._http = httpx.Client(base_url=endpoint.url, headers=headers, timeout=timeout, trust_env=False)
+        self._driver = Driver(endpoint, timeout, transport)
 
     def __enter__(self) -> Self:
         """Use as a context."""
@@ -86,79 +82,69 @@ class Gateway:
         """Close the connections."""
         self.close()
 
+    def __repr__(self) -> str:
+        """Never show the token."""
+        return f"<gateway {self.url}>"
+
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._driver.close()
 
-    def _send(self, method: str, path: str, *, again: bool = True, **options: Any) -> httpx.Response:
-        """Send a request; repeat it where that is safe and the connection failed."""
-        for attempt in range(TRIES if again else 1):
-            try:
-                response = self._http.request(method, path, **options)
-            except httpx.TransportError as error:
-                if attempt + 1 == (TRIES if again else 1):
-                    raise self._silent() from error
-                time.sleep(0.2 * 2**attempt)
-                continue
-            raise_problem(response)
-            return response
-        raise AssertionError
+    def run(self, flow: Flow[T], on: Watch | None = None) -> T:
+        """Carry out a flow of `gateway.client.calls` and the like; `on` is given what it emits."""
+        return self._driver.run(flow, on)
 
-    @contextlib.contextmanager
-    def _stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
-        """Open an answer whose bytes are read as they come; raises what a problem stands for."""
-        plain = {"Accept-Encoding": "identity", **headers}
-        with self._http.stream("GET", path, headers=plain) as response:
-            if response.is_error:
-                response.read()
-                raise_problem(response)
-            yield response
-
-    def _silent(self) -> GatewayNotRunning:
-        return GatewayNotRunning(f"the gateway at {self.url} does not answer", hint="start it with: gateway serve")
+    def _handle(self, flow: Flow[Job]) -> JobHandle:
+        return JobHandle(self, self.run(flow))
 
     # ---- jobs
 
-    def submit(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
-        """Submit a job.
+    def submit(
+        self,
+        body: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        draft: bool = False,
+        dry_run: bool = False,
+        folder: Path | None = None,
+        on_upload: Callable[[uploads.Sent], object] | None = None,
+        **fields: Any,
+    ) -> JobHandle:
+        """Submit a job: a specification, single fields of one (``case``, ``values``, ``target`` …), or both.
 
-        The request carries an idempotency key, so that sending it again after a lost answer gives the same job.
+        Local files that it names (``{"path": "mesh.bin", "file": "./mesh.bin"}``) are uploaded first. The request
+        carries an idempotency key, so that sending it again after a lost answer gives the same job.
+
+        Parameters
+        ----------
+        draft, dry_run
+            Keep it without running it; only check it, and answer what it would be.
+        folder
+            What names of local files are relative to (default: the working directory).
 
         Raises
         ------
         InvalidRequest
             Names each field that is wrong.
         """
-        key = idempotency_key or str(uuid.uuid4())
-        for attempt in range(TRIES):
-            try:
-                response = self._send("POST", f"{API}/jobs", json=body, headers={"Idempotency-Key": key})
-            except Conflict:
-                if attempt + 1 == TRIES:
-                    raise
-                time.sleep(0.5)
-            else:
-                return Job.model_validate(response.json())
-        raise AssertionError
+        flow = uploads.submit(body, fields, folder=folder, key=idempotency_key, draft=draft, dry_run=dry_run)
+        return JobHandle(self, self.run(flow, on_upload))
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> JobHandle:
         """Return a job with its specification."""
-        return Job.model_validate(self._send("GET", f"{API}/jobs/{quote(job_id, safe='')}").json())
+        return self._handle(calls.job(job_id))
 
-    def jobs(self, *, limit: int | None = None, **filters: str) -> Iterator[Job]:
-        """Yield jobs, newest first, page by page."""
-        cursor: str | None = None
-        left = limit
-        while left is None or left > 0:
-            query = {**filters, "limit": str(min(left or 200, 200))}
-            if cursor:
-                query["cursor"] = cursor
-            page = JobPage.model_validate(self._send("GET", f"{API}/jobs", params=query).json())
-            yield from page.items[:left]
-            left = None if left is None else left - len(page.items)
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+    def jobs(self, *, limit: int | None = None, **filters: Any) -> Iterator[JobHandle]:
+        """Yield jobs, newest first, page by page.
+
+        Parameters
+        ----------
+        filters
+            As of ``GET /jobs``: ``state``, ``target``, ``case``, ``owner``, ``sweep``, ``tag``, ``q``,
+            ``created_after``, ``created_before``, ``ended_after``, ``ended_before``, ``sort``.
+        """
+        for found in self._driver.stream(calls.jobs(limit, query_of(filters))):
+            yield JobHandle(self, found)
 
     def resolve(self, text: str) -> str:
         """Return the id meant by a whole id, a unique prefix of one, or ``@last``.
@@ -168,44 +154,60 @@ class Gateway:
         NotFound
             None, or more than one, is meant.
         """
-        if text == "@last":
-            found = [job.id for job in self.jobs(limit=1)]
-        elif len(text) == WHOLE_ID or not text:
-            found = [text] if text else []
-        else:
-            start = text.lower()
-            found = [job.id for job in self.jobs(q=start) if job.id.startswith(start)]
-        if not found:
-            raise NotFound("there is no job yet" if text == "@last" else f"there is no job {text!r}")
-        if len(found) > 1:
-            raise NotFound(f"{text!r} could be any of {len(found)} jobs", hint="give more of the id")
-        return found[0]
+        return self.run(calls.resolve(text))
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str) -> JobHandle:
         """Ask for a job to be ended; its outputs are kept."""
-        return Job.model_validate(self._send("POST", f"{API}/jobs/{quote(job_id, safe='')}/cancel").json())
+        return self._handle(calls.act(job_id, "cancel"))
+
+    def act(self, job_id: str, verb: str) -> JobHandle:
+        """Ask for something else: submit (a draft), hold, release, sync, abandon."""
+        return self._handle(calls.act(job_id, verb))
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job that has ended; its outputs stay in the stores."""
+        self.run(calls.delete(job_id))
+
+    def patch(self, job_id: str, changes: Mapping[str, Any], *, version: int | None = None) -> JobHandle:
+        """Change a job by a JSON merge patch: all of a draft, else its name, tags and notes."""
+        return self._handle(calls.patch(job_id, changes, version))
+
+    def rerun(self, job_id: str, changes: Mapping[str, Any] | None = None, *, draft: bool = False) -> JobHandle:
+        """Run the same again with changes (a merge patch over the request); the new job's `changes` name them."""
+        return self._handle(uploads.rerun(job_id, changes or {}, draft=draft))
+
+    def clone(self, job_id: str) -> JobHandle:
+        """Return a new draft with the same request."""
+        return self._handle(calls.clone(job_id))
+
+    def cancel_many(self, ids: Iterable[str] | None = None, **filters: Any) -> list[BulkItem]:
+        """Cancel many jobs, by id or by the filters of `jobs`; each answers for itself."""
+        return self.run(calls.bulk("cancel", ids, query_of(filters)))
+
+    def delete_many(self, ids: Iterable[str] | None = None, **filters: Any) -> list[BulkItem]:
+        """Forget many jobs, by id or by the filters of `jobs`; each answers for itself."""
+        return self.run(calls.bulk("delete", ids, query_of(filters)))
 
     def script(self, job_id: str) -> str:
         """Return the batch script of the current attempt."""
-        return self._send("GET", f"{API}/jobs/{quote(job_id, safe='')}/script").text
+        return self.run(calls.text_of(job_id, "script"))
 
     def manifest(self, job_id: str) -> dict[str, Any]:
         """Return the signed manifest."""
-        found: dict[str, Any] = self._send("GET", f"{API}/jobs/{quote(job_id, safe='')}/manifest").json()
-        return found
+        return self.run(calls.manifest(job_id))
 
-    def wait(self, job_id: str, timeout: float | None = None, poll: float = 0.5) -> Job:
+    def attempts(self, job_id: str) -> list[dict[str, Any]]:
+        """Return the attempts of a job, oldest first."""
+        return self.run(calls.attempts(job_id))
+
+    def wait(
+        self, job_id: str, timeout: float | None = None, poll: float = 0.5, *, progress: bool = False
+    ) -> JobHandle:
         """Wait until a job has ended and return it; `TimeoutError` after `timeout` seconds."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            job = self.job(job_id)
-            if job.state in ENDED:
-                return job
-            if end is not None and time.monotonic() > end:
-                raise TimeoutError(f"job {job_id} is {job.state} after {timeout} s")
-            time.sleep(poll)
+        with display(progress) as shown:
+            return JobHandle(self, self.run(calls.wait(job_id, timeout, poll), shown.job))
 
-    # ---- events and logs
+    # ---- events, logs, data
 
     def events(self, job_id: str | None = None, after: int = 0) -> Iterator[Event]:
         """Yield events as they happen, without gap or repeat, also across a restart of the gateway.
@@ -217,112 +219,111 @@ class Gateway:
         after
             Begin behind this sequence.
         """
-        failures = 0
-        while True:
-            try:
-                headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-                with self._stream(_events_path(job_id), headers) as response:
-                    for event in read_events(response.iter_lines(), job_id):
-                        failures = 0
-                        if event.sequence > after:
-                            after = event.sequence
-                            yield event
-            except httpx.TransportError as error:
-                failures += 1
-                if failures > EVENT_TRIES:
-                    raise self._silent() from error
-            time.sleep(min(0.25 * 2**failures, 5))
+        return self._driver.stream(streams.events(job_id, after))
 
     def events_after(self, job_id: str | None, after: int = 0, limit: int = 500) -> list[Event]:
         """Return what happened since `after`, at most `limit` events, without waiting."""
-        headers = {"Accept": "application/json"}
-        query = {"after": after, "limit": limit}
-        response = self._send("GET", _events_path(job_id), headers=headers, params=query)
-        return EventPage.model_validate(response.json()).items
+        return self.run(calls.events_after(streams.events_path(job_id), after, limit)).items
+
+    def past_events(self, job_id: str | None = None, after: int = 0) -> Iterator[Event]:
+        """Yield what happened until now, of one job or of all."""
+        return self._driver.stream(calls.past_events(streams.events_path(job_id), after))
 
     def log(self, job_id: str, stream: str = "stdout", offset: int = 0, limit: int = 1 << 20) -> tuple[bytes, int]:
         """Return bytes of a log from `offset` (negative: from its end), and where to go on."""
-        response = self._send(
-            "GET",
-            f"{API}/jobs/{quote(job_id, safe='')}/logs/{quote(stream, safe='')}",
-            params={"offset": offset, "limit": limit},
-        )
-        return response.content, int(response.headers.get("X-Log-Offset", offset + len(response.content)))
+        return self.run(calls.log(job_id, stream, offset, limit))
 
-    def follow_log(self, job_id: str, stream: str = "stdout", offset: int = 0, poll: float = 1) -> Iterator[bytes]:
+    def follow_log(self, job_id: str, stream: str = "stdout", offset: int = 0) -> Iterator[bytes]:
         """Yield bytes of a log as they come, until the job has ended and all of it was read."""
-        ended = False
-        while True:
-            content, offset = self.log(job_id, stream, offset)
-            if content:
-                yield content
-            elif ended:
-                return
-            else:
-                ended = self.job(job_id).state in ENDED
-                if not ended:
-                    time.sleep(poll)
+        return self._driver.stream(streams.log(job_id, stream, offset))
+
+    def follow_series(self, job_id: str, name: str, after: int = 0, *, follow: bool = True) -> Iterator[SeriesRows]:
+        """Yield rows of a data series as they come, until the job has ended."""
+        return self._driver.stream(streams.series(job_id, name, follow=follow, after=after))
 
     # ---- outputs
 
     def outputs(self, job_id: str, prefix: str = "", *, delimiter: str = "/", store: str | None = None) -> OutputPage:
         """Return everything below a prefix (one level with the delimiter ``/``, all with ``""``)."""
-        query: dict[str, str] = {"prefix": prefix, "delimiter": delimiter}
-        if store:
-            query["store"] = store
-        folders, files = [], []
-        while True:
-            path = f"{API}/jobs/{quote(job_id, safe='')}/outputs"
-            page = OutputPage.model_validate(self._send("GET", path, params=query).json())
-            folders += page.folders
-            files += page.files
-            if page.next_cursor is None:
-                return OutputPage(prefix=prefix, folders=folders, files=files)
-            query["cursor"] = page.next_cursor
+        return self.run(calls.outputs(job_id, prefix, delimiter, store))
 
-    def download(self, file: OutputFile, folder: Path) -> Path:
+    def download(self, file: OutputFile, folder: Path, on_bytes: Callable[[int], object] | None = None) -> Path:
         """Fetch one output below `folder`, going on where an earlier try stopped; return its path.
+
+        Parameters
+        ----------
+        on_bytes
+            Is told again and again how many of its bytes are there.
 
         Raises
         ------
         GatewayError
             The name would leave `folder`, or the bytes are not those that the catalogue names.
         """
-        place = place_below(folder.absolute(), file.path)
-        if not file.url.startswith("/"):  # the token goes to this gateway only
-            raise GatewayError(f"{file.path}: {file.url!r} is not an address of this gateway")
-        for attempt in range(TRIES):
-            try:
-                fetch(lambda headers: self._stream(file.url, headers), file, place)
-            except httpx.TransportError as error:
-                if attempt + 1 == TRIES:
-                    raise self._silent() from error
-                time.sleep(0.2 * 2**attempt)
-            else:
-                break
-        return place
+        return self.run(downloads.download(file, folder), on_bytes)
 
-    # ---- targets and stores
+    # ---- sweeps
+
+    def sweep(
+        self,
+        job: Mapping[str, Any] | str,
+        *,
+        grid: Mapping[str, Sequence[Any]] | None = None,
+        table: Sequence[Mapping[str, Any]] | None = None,
+        name: str | None = None,
+        limit: int | None = None,
+        idempotency_key: str | None = None,
+        folder: Path | None = None,
+    ) -> SweepHandle:
+        """Submit a job for each point of a grid or row of a table.
+
+        Parameters
+        ----------
+        job
+            A specification; a text is the name of a case.
+        grid, table
+            Keys are parameters of the case, or JSON pointers into the specification (``/env/RE``).
+        limit
+            So many jobs may be queued or running at once.
+        """
+        given = {"grid": grid, "table": table, "name": name, "limit": limit}
+        return SweepHandle(self, self.run(uploads.submit_sweep(job, given, folder=folder, key=idempotency_key)))
+
+    def sweeps(self, *, limit: int | None = None) -> Iterator[SweepHandle]:
+        """Yield sweeps, newest first."""
+        for found in self._driver.stream(sweep_calls.sweeps(limit)):
+            yield SweepHandle(self, found)
+
+    def sweep_of(self, sweep_id: str) -> SweepHandle:
+        """Return a sweep by its id, a unique beginning of it, or ``@last``."""
+        return SweepHandle(self, self.run(sweep_calls.sweep(self.run(calls.resolve(sweep_id, "sweep")))))
+
+    # ---- cases, targets, stores
+
+    def cases(self) -> list[CaseSummary]:
+        """Return the published cases."""
+        return self.run(calls.cases())
+
+    def case(self, name: str, version: str | None = None) -> CaseInfo:
+        """Return a case with its parameters; as it is now, or a version of it."""
+        return self.run(calls.case(name, version))
+
+    def check_case(self, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values completed by defaults; `InvalidRequest` names each parameter that is wrong."""
+        return self.run(calls.check_case(name, values))
 
     def targets(self) -> list[TargetInfo]:
         """Return the targets."""
-        return [TargetInfo.model_validate(item) for item in self._items("targets")]
+        return self.run(calls.targets())
 
     def stores(self) -> list[StoreInfo]:
         """Return the stores."""
-        return [StoreInfo.model_validate(item) for item in self._items("stores")]
+        return self.run(calls.stores())
 
     def check_target(self, name: str) -> list[Probe]:
         """Look at a target: one probe a line."""
-        response = self._send("POST", f"{API}/targets/{quote(name, safe='')}/check", timeout=180, again=False)
-        found = response.json()
-        return [Probe.model_validate(item) for item in (found["items"] if isinstance(found, dict) else found)]
+        return self.run(calls.check_target(name))
 
-    def _items(self, what: str) -> list[dict[str, Any]]:
-        found = self._send("GET", f"{API}/{what}").json()
-        items: list[dict[str, Any]] = found["items"] if isinstance(found, dict) else found
-        return items
-
-
-def _events_path(job_id: str | None) -> str:
-    return f"{API}/jobs/{quote(job_id, safe='')}/events" if job_id else f"{API}/events"
+    def upload(self, file: Path, on_upload: Callable[[uploads.Sent], object] | None = None) -> str:
+        """Send a local file and return its digest, which inputs name as ``upload``."""
+        return self.run(uploads.upload(file), on_upload)

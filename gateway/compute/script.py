@@ -19,7 +19,7 @@ from gateway import templates
 from gateway.errors import ConfigurationError, FieldError, InvalidRequest
 from gateway.model.specification import Image, JobSpecification
 
-LIBRARIES = ("records.sh", "pull.sh", "payload.sh", "host.sh", "supervise.sh", "sync.sh", "main.sh")
+LIBRARIES = ("records.sh", "pull.sh", "payload.sh", "host.sh", "beside.sh", "supervise.sh", "sync.sh", "main.sh")
 """The libraries of every script, in order; those of the runtimes come before ``main.sh``."""
 
 _DIRECTIVE = re.compile(r"#(PBS|SBATCH) [A-Za-z0-9 _.:=,@+/%\[\]-]+")
@@ -81,6 +81,11 @@ class ScriptRequest:
         Path of rclone on the target; None where nothing is pushed.
     sync_interval, sync_settle
         Seconds between background passes (None: final pass only), and that a file must be unchanged before.
+    progress_file, progress_pattern, progress_command
+        The rule that tells how far the payload is: a file below the job's folder and a POSIX extended regular
+        expression with one group, or a command that prints a number.
+    save_command
+        Asks the payload to save its state and to end, before it is told to end.
     """
 
     job_id: str
@@ -108,6 +113,10 @@ class ScriptRequest:
     transfers: tuple[PushTransfer, ...]
     sync_interval: float | None
     sync_settle: float
+    progress_file: str | None = None
+    progress_pattern: str | None = None
+    progress_command: tuple[str, ...] = ()
+    save_command: tuple[str, ...] = ()
 
 
 def quote(value: object) -> str:

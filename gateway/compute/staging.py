@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import posixpath
 import re
 import secrets
 import shlex
-import tarfile
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, cast
 
 from gateway.compute import scripts
+from gateway.compute.tar_stream import TarMember, TarStream
 from gateway.compute.transport.base import CommandResult, Transport
 from gateway.errors import StagingFailed
 from gateway.model.base import text_problem
 from gateway.model.specification import path_problem
 
-IN_MEMORY = 8 * 1024 * 1024
-"""Bytes of the stream that are kept in memory; more goes through a file."""
 RESERVE = 64 * 1024
 """Bytes that are kept for the final record; the target makes them."""
 SLOWEST = 512 * 1024
 """Bytes a second that a link must manage."""
+COPY_SECONDS = 1800
+"""For one copy of a file or folder of the target."""
 _CAUSE = re.compile(
     r"no space|quota|read-only|too large|permission denied|not permitted|stale|i/o error", re.IGNORECASE
 )
@@ -45,6 +42,24 @@ class StagedFile:
 
 
 @dataclass(frozen=True)
+class TargetCopy:
+    """A file or folder of the target that is copied into the job's folder.
+
+    Attributes
+    ----------
+    path
+        Below the job's folder.
+    source
+        Absolute; links in it are resolved on the target, and it must then be below one of `roots`, resolved too.
+    """
+
+    path: str
+    source: str
+    roots: Sequence[str]
+    executable: bool = False
+
+
+@dataclass(frozen=True)
 class StagedAttempt:
     """The files of one attempt. Folders are absolute paths of the target."""
 
@@ -54,6 +69,7 @@ class StagedAttempt:
     control_folder: str
     inputs: Sequence[StagedFile] = ()
     control_files: Sequence[StagedFile] = ()
+    copies: Sequence[TargetCopy] = ()
 
 
 @dataclass(frozen=True)
@@ -86,13 +102,14 @@ async def stage(transport: Transport, attempts: Sequence[StagedAttempt]) -> list
         The target could not be reached, or did not answer.
     """
     outcomes: dict[int, StagingOutcome] = {}
-    groups: dict[str, list[int]] = {}
+    groups: dict[tuple[str, int], list[int]] = {}
     for index, attempt in enumerate(attempts):
         if problem := attempt_problem(attempt):
             outcomes[index] = StagingOutcome("failed", problem)
         else:
-            groups.setdefault(_root(attempt), []).append(index)
-    for root, members in groups.items():
+            # What takes long to copy makes no other attempt wait for it, nor fail with it.
+            groups.setdefault((_root(attempt), index if attempt.copies else -1), []).append(index)
+    for (root, _), members in sorted(groups.items(), key=lambda group: group[0][1]):
         found = await _stage_group(transport, root, [attempts[index] for index in members])
         outcomes |= dict(zip(members, found, strict=True))
     return [outcomes[index] for index in range(len(attempts))]
@@ -108,6 +125,9 @@ def attempt_problem(attempt: StagedAttempt) -> str | None:
     for file in attempt.inputs:
         if problem := path_problem(file.path):
             return f"input {file.path!r} {problem}"
+    for copy in attempt.copies:
+        if problem := path_problem(copy.path):
+            return f"input {copy.path!r} {problem}"
     for file in attempt.control_files:
         if file.path in RUN_OWNED:
             return f"control file {file.path!r} is the run's own"
@@ -122,39 +142,37 @@ def _root(attempt: StagedAttempt) -> str:
 
 
 async def _stage_group(transport: Transport, root: str, attempts: Sequence[StagedAttempt]) -> list[StagingOutcome]:
-    with tempfile.SpooledTemporaryFile(IN_MEMORY) as spool:
-        stream = cast(IO[bytes], spool)
-        try:
-            counts = await asyncio.to_thread(write_stream, stream, attempts)
-        except OSError as error:
-            raise StagingFailed(f"{error.filename or 'a file'} cannot be read: {error.strerror}") from None
-        size = stream.tell()
-        stream.seek(0)
-        result = await transport.run(_script(root, attempts, counts), data=stream, timeout=60 + size / SLOWEST)
+    members = [_members(index, attempt) for index, attempt in enumerate(attempts)]
+    try:
+        stream = await asyncio.to_thread(TarStream, [member for own in members for member in own])
+    except OSError as error:
+        raise StagingFailed(f"{error.filename or 'a file'} cannot be read: {error.strerror}") from None
+    sizes = iter(stream.sizes)
+    counts = []
+    for own in members:
+        total = sum(next(sizes) for _ in own)
+        counts.append((1 + sum(member.content is not None for member in own), total + RESERVE))
+    copying = COPY_SECONDS * sum(len(attempt.copies) for attempt in attempts)
+    timeout = 60 + stream.size / SLOWEST + copying
+    try:
+        data = cast(IO[bytes], stream)
+        result = await transport.run(_script(root, attempts, counts), data=data, timeout=timeout)
+    finally:
+        await asyncio.to_thread(stream.close)
+    if stream.problem is not None:
+        raise StagingFailed(stream.problem)
     return _outcomes(result, len(attempts))
 
 
-def write_stream(stream: IO[bytes], attempts: Sequence[StagedAttempt]) -> list[tuple[int, int]]:
-    """Write the tar stream; return (files, bytes) that each attempt will have, with ``control`` and ``reserve``."""
-    counts = []
-    now = int(time.time())
-    # The GNU format carries names as they are; others name an encoding that the target may not have.
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8") as tar:
-        for index, attempt in enumerate(attempts):
-            files, total = 2, RESERVE
-            for folder, contents, mode in (
-                ("job", attempt.inputs, 0o755),
-                ("control", attempt.control_files, 0o700),
-            ):
-                _add_folder(tar, f"{index}/{folder}", now, mode)
-                for parent in _parents(contents):
-                    _add_folder(tar, f"{index}/{folder}/{parent}", now, mode)
-                for file in contents:
-                    total += _add_file(tar, f"{index}/{folder}/{file.path}", file, now)
-                    files += 1
-            _add_file(tar, f"{index}/control/control", StagedFile("control", b""), now)
-            counts.append((files, total))
-    return counts
+def _members(index: int, attempt: StagedAttempt) -> list[TarMember]:
+    """Return what the stream holds of an attempt: its files, the folders above them, and ``control``."""
+    found = []
+    for folder, contents, mode in (("job", attempt.inputs, 0o755), ("control", attempt.control_files, 0o700)):
+        place = f"{index}/{folder}"
+        found.append(TarMember(place, None, mode))
+        found += [TarMember(f"{place}/{parent}", None, mode) for parent in _parents(contents)]
+        found += [TarMember(f"{place}/{file.path}", file.content, file.mode & 0o755) for file in contents]
+    return [*found, TarMember(f"{index}/control/control", b"", 0o644)]
 
 
 def _parents(files: Sequence[StagedFile]) -> list[str]:
@@ -163,33 +181,23 @@ def _parents(files: Sequence[StagedFile]) -> list[str]:
     return sorted(found)
 
 
-def _add_folder(tar: tarfile.TarFile, name: str, now: int, mode: int) -> None:
-    info = tarfile.TarInfo(name)
-    info.type, info.mode, info.mtime = tarfile.DIRTYPE, mode, now
-    tar.addfile(info)
-
-
-def _add_file(tar: tarfile.TarFile, name: str, file: StagedFile, now: int) -> int:
-    info = tarfile.TarInfo(name)
-    info.mode, info.mtime = file.mode & 0o755, now
-    if isinstance(file.content, bytes):
-        info.size = len(file.content)
-        tar.addfile(info, io.BytesIO(file.content))
-    else:
-        with file.content.open("rb") as source:
-            info.size = file.content.stat().st_size
-            tar.addfile(info, source)
-    return info.size
-
-
 def _script(root: str, attempts: Sequence[StagedAttempt], counts: Sequence[tuple[int, int]]) -> str:
-    columns: Mapping[str, Sequence[str]] = {
+    columns: dict[str, Sequence[str]] = {
         "jobs": [attempt.job_folder for attempt in attempts],
         "controls": [attempt.control_folder for attempt in attempts],
         "files": [str(files) for files, _ in counts],
         "bytes": [str(total) for _, total in counts],
     }
+    copies = [(index, copy) for index, attempt in enumerate(attempts) for copy in attempt.copies]
+    columns |= {
+        "copy_index": [str(index) for index, _ in copies],
+        "copy_path": [copy.path for _, copy in copies],
+        "copy_source": [copy.source for _, copy in copies],
+        "copy_mode": ["u+rwX,a+x" if copy.executable else "u+rwX" for _, copy in copies],
+        "roots": list(dict.fromkeys(root for _, copy in copies for root in copy.roots)),
+    }
     arrays = "".join(f"gw_stage_{name}=({shlex.join(values)})\n" for name, values in columns.items())
+    arrays += f"gw_stage_copy_seconds={COPY_SECONDS}\n"
     return f"{scripts.read('staging')}\n{arrays}gw_stage {shlex.quote(root)} {secrets.token_hex(8)}\n"
 
 

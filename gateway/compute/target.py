@@ -51,6 +51,10 @@ class Target:
 
     Attributes
     ----------
+    name
+        Of its loop in the engine: ``target@person`` where it is a person's own account there.
+    public_name
+        Of the target, as people know it.
     runtimes
         In the order in which a node tries them.
     allow_host
@@ -71,6 +75,7 @@ class Target:
         data: str,
     ) -> None:
         self.name = name
+        self.public_name = name.partition("@")[0]
         self.settings = settings
         self.transport = transport
         self.scheduler = scheduler
@@ -108,8 +113,8 @@ class Target:
         async with self._resolving:
             if self._paths is None:
                 home = await self._home() if self._needs_home() else ""
-                workdir = absolute(self.workdir, home, f"targets.{self.name}.workdir")
-                cache = absolute(self.image_cache, home, f"targets.{self.name}.image_cache")
+                workdir = absolute(self.workdir, home, f"targets.{self.public_name}.workdir")
+                cache = absolute(self.image_cache, home, f"targets.{self.public_name}.image_cache")
                 root = posixpath.join(workdir, ".gateway")
                 self._paths = TargetPaths(workdir, root, posixpath.join(root, "tools"), cache)
             return self._paths
@@ -121,7 +126,7 @@ class Target:
         result = await self.transport.run("cd && pwd")
         home = result.text()[0].strip("\n")
         if result.exit_status != 0 or not home.startswith("/"):
-            raise RemoteCommandFailed(f"the account {self.transport.username} has no home folder on {self.name}")
+            raise RemoteCommandFailed(f"the account {self.transport.username} has no home folder on {self.public_name}")
         return home
 
     async def make_folders(self) -> None:
@@ -165,8 +170,13 @@ def absolute(folder: str, home: str, place: str) -> str:
     return posixpath.normpath("/" + folder.lstrip("/"))
 
 
-def build_target(name: str, settings: TargetSettings, gateway: GatewaySettings) -> Target:
+def build_target(name: str, settings: TargetSettings, gateway: GatewaySettings, person: str | None = None) -> Target:
     """Put a target together from its section. Opens no connection.
+
+    Parameters
+    ----------
+    person
+        Whose account `settings` have; None for the target's own.
 
     Raises
     ------
@@ -194,10 +204,11 @@ def build_target(name: str, settings: TargetSettings, gateway: GatewaySettings) 
     transport_class, transport_settings = sections["transports"]
     scheduler_class, scheduler_settings = sections["schedulers"]
     local = cast(PluginSettings, transport_settings).kind == "local"
-    state: Path = gateway.data_folder / "targets" / name
+    lane = name if person is None else f"{name}@{person}"
+    state: Path = gateway.data_folder / "targets" / lane
     transport = transport_class(transport_settings, env=settings.env, path=settings.path, state_folder=state)
     return Target(
-        name,
+        lane,
         settings,
         transport,
         scheduler_class(scheduler_settings),

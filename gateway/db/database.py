@@ -12,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from gateway.errors import ConfigurationError, GatewayError
 
@@ -36,8 +36,9 @@ def check_url(url: str) -> None:
 def connect(url: str) -> Engine:
     """Return an engine for `url`.
 
-    On SQLite every transaction begins with BEGIN IMMEDIATE for writes, foreign keys are on, and the journal is WAL
-    (local disks only: WAL needs shared memory).
+    Transactions that write take turns on every database, so that what one has read is so until it has written: on
+    SQLite by BEGIN IMMEDIATE, on PostgreSQL by a lock that all gateways of the database share. On SQLite foreign keys
+    are on, and the journal is WAL (local disks only: WAL needs shared memory).
 
     Raises
     ------
@@ -47,7 +48,9 @@ def connect(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_size=8, pool_pre_ping=True)
+            served = create_engine(parsed, pool_size=8, pool_pre_ping=True)
+            event.listen(served, "begin", _take_turn)
+            return served
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         engine = create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False})
@@ -64,6 +67,15 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+_TURN = 0x5367_7721
+"""Key of the lock of those who write."""
+
+
+def _take_turn(connection: Connection) -> None:
+    if not connection.get_execution_options().get("gateway_read_only", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
+
+
 def _begin_sqlite(connection: Connection) -> None:
     read_only = connection.get_execution_options().get("gateway_read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
@@ -72,14 +84,15 @@ def _begin_sqlite(connection: Connection) -> None:
 class Database:
     """Runs functions of a `Connection` in transactions, off the event loop.
 
-    Writers on SQLite take turns in one thread, so they never wait for one another's lock; readers have four.
+    Writers take turns in one thread, so they never wait for one another's lock; readers have four.
     """
 
     def __init__(self, url: str) -> None:
         self.engine = connect(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._reader_engine = self.engine.execution_options(gateway_read_only=True)
-        self._writers = ThreadPoolExecutor(1 if self.is_sqlite else 4, "db-write")
+        one_view = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._reader_engine = self.engine.execution_options(gateway_read_only=True, **one_view)
+        self._writers = ThreadPoolExecutor(1, "db-write")
         self._readers = ThreadPoolExecutor(4, "db-read")
         self.listeners: list[Callable[[], None]] = []
         """Called on the event loop's thread after each committed write."""
@@ -107,12 +120,20 @@ class Database:
         """Run `function` on one consistent view."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._run, self._reader_engine, function)
 
+    def read_here(self, function: Callable[[Connection], T]) -> T:
+        """Run `function` on one consistent view in this thread. Blocking: never on the event loop's."""
+        return self._run(self._reader_engine, function)
+
+    def write_here(self, function: Callable[[Connection], T]) -> T:
+        """Run `function` in a transaction, in its turn. Blocking: never on the event loop's thread."""
+        return self._writers.submit(self._run, self.engine, function).result()
+
     @staticmethod
     def _run(engine: Engine, function: Callable[[Connection], T]) -> T:
         try:
             with engine.begin() as connection:
                 return function(connection)
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             raise DatabaseUnavailable(f"the database did not answer: {error.orig}") from None
 
     def close(self) -> None:

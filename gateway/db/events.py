@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +44,34 @@ def append(
         )
     )
     return int(sequence)
+
+
+def append_many(
+    connection: Connection, kind: str, items: Sequence[tuple[str, str, Mapping[str, Any]]], *, at: datetime
+) -> None:
+    """Write events of one kind about many jobs (id, owner, data) in the caller's transaction; see `append`."""
+    if not items:
+        return
+    last = connection.execute(
+        update(counters)
+        .where(counters.c.name == "events")
+        .values(value=counters.c.value + len(items))
+        .returning(counters.c.value)
+    ).scalar_one()
+    first = int(last) - len(items) + 1
+    rows = [
+        {
+            "sequence": first + number,
+            "job_id": job_id,
+            "owner": owner,
+            "at": at,
+            "kind": kind,
+            "data": dict(data),
+            "evidence": None,
+        }
+        for number, (job_id, owner, data) in enumerate(items)
+    ]
+    connection.execute(insert(events), rows)
 
 
 def after(

@@ -13,8 +13,6 @@ from gateway.db import events
 from gateway.db.tables import attempts, idempotency, job_stores, jobs
 from gateway.model.states import ENDED, LIVE, State, check_transition
 
-LIST_COLUMNS = [column for column in jobs.c if column.name not in {"spec", "request"}]
-
 
 def now() -> datetime:
     """Return the time, in UTC."""
@@ -42,30 +40,43 @@ def insert_job(
     at = now()
     row = {"version": 1, "attempt": 1, "created_at": at, "lane": values["target"], **values}
     connection.execute(insert(jobs).values(row))
-    if stores:
-        connection.execute(
-            insert(job_stores),
-            [
-                {
-                    "job_id": values["id"],
-                    "store": item.store,
-                    "position": position,
-                    "path": item.path,
-                    "transfer": item.transfer,
-                    "state": "none",
-                    "count": 0,
-                    "bytes": 0,
-                    "problem": None,
-                    "tries": 0,
-                }
-                for position, item in enumerate(stores)
-            ],
-        )
+    _insert_stores(connection, values["id"], stores)
     if key is not None:
         connection.execute(
             insert(idempotency).values(owner=values["owner"], key=key, body=body, job_id=values["id"], at=at)
         )
     events.append(connection, values["id"], values["owner"], "state", {"from": None, "to": str(values["state"])}, at=at)
+
+
+def _insert_stores(connection: Connection, job_id: str, stores: Sequence[NewStore]) -> None:
+    rows = store_rows(job_id, stores)
+    if rows:
+        connection.execute(insert(job_stores), rows)
+
+
+def store_rows(job_id: str, stores: Sequence[NewStore]) -> list[dict[str, Any]]:
+    """Return the rows of a new job's stores."""
+    return [
+        {
+            "job_id": job_id,
+            "store": item.store,
+            "position": position,
+            "path": item.path,
+            "transfer": item.transfer,
+            "state": "none",
+            "count": 0,
+            "bytes": 0,
+            "problem": None,
+            "tries": 0,
+        }
+        for position, item in enumerate(stores)
+    ]
+
+
+def replace_stores(connection: Connection, job_id: str, stores: Sequence[NewStore]) -> None:
+    """Give a draft other stores."""
+    connection.execute(job_stores.delete().where(job_stores.c.job_id == job_id))
+    _insert_stores(connection, job_id, stores)
 
 
 def find_key(connection: Connection, owner: str, key: str) -> RowMapping | None:
@@ -97,55 +108,6 @@ def stores_of(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[
     for row in connection.execute(query).mappings():
         found.setdefault(row["job_id"], []).append(row)
     return found
-
-
-@dataclass(frozen=True)
-class JobFilter:
-    """What a list of jobs is narrowed to."""
-
-    states: tuple[State, ...] = ()
-    target: str | None = None
-    owner: str | None = None
-    text: str | None = None
-    tag: tuple[str, str | None] | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """Return SQL conditions."""
-        found: list[ColumnElement[bool]] = []
-        if self.states:
-            found.append(jobs.c.state.in_([str(state) for state in self.states]))
-        if self.target is not None:
-            found.append(jobs.c.target == self.target)
-        if self.owner is not None:
-            found.append(jobs.c.owner == self.owner)
-        if self.text:
-            named = func.lower(jobs.c.name).contains(self.text.lower(), autoescape=True)
-            found.append(or_(named, jobs.c.id.startswith(self.text, autoescape=True)))
-        if self.tag is not None:
-            name, value = self.tag
-            tagged = jobs.c.tags[name].as_string()
-            found.append(tagged.is_not(None) if value is None else tagged == value)
-        return found
-
-
-def page(
-    connection: Connection,
-    job_filter: JobFilter,
-    *,
-    limit: int,
-    descending: bool = True,
-    after: tuple[datetime, str] | None = None,
-) -> list[RowMapping]:
-    """Return a page of jobs without `spec`, by creation time and id; `after` is the last row of the page before."""
-    conditions = job_filter.conditions()
-    if after is not None:
-        at, job_id = after
-        beyond = jobs.c.created_at < at if descending else jobs.c.created_at > at
-        tie = jobs.c.id < job_id if descending else jobs.c.id > job_id
-        conditions.append(or_(beyond, and_(jobs.c.created_at == at, tie)))
-    order = (jobs.c.created_at.desc(), jobs.c.id.desc()) if descending else (jobs.c.created_at, jobs.c.id)
-    query = select(*LIST_COLUMNS).where(*conditions).order_by(*order).limit(limit)
-    return list(connection.execute(query).mappings())
 
 
 def _with_attempt(columns: Iterable[Any], without: frozenset[str]) -> Select[Any]:
@@ -197,10 +159,11 @@ def live_elsewhere(connection: Connection, lanes: Iterable[str]) -> list[RowMapp
 
 
 def may_be_sent(connection: Connection, job_ids: Sequence[str]) -> set[str]:
-    """Return those of `job_ids` that are still in ``staging`` with nobody asking for their end, locked."""
+    """Return those of `job_ids` still in ``staging`` that nobody holds or asked to end, locked."""
     query = (
         select(jobs.c.id)
         .where(jobs.c.id.in_(list(job_ids)), jobs.c.state == str(State.STAGING), jobs.c.cancel_requested_at.is_(None))
+        .where(jobs.c.hold.is_(False))
         .with_for_update()
     )
     return set(connection.scalars(query))

@@ -98,6 +98,7 @@ jobs = Table(
     Column("sync_requested_at", Moment),
     Column("sweep_index", Integer),
     Index("ix_jobs_owner_created", "owner", "created_at", "id"),
+    Index("ix_jobs_owner_ended", "owner", "ended_at", "created_at", "id"),
     Index("ix_jobs_sweep", "sweep", "sweep_index"),
     Index("ix_jobs_created", "created_at", "id"),
     Index("ix_jobs_target_state", "target", "state"),
@@ -130,6 +131,7 @@ attempts = Table(
     Column("scheduler_record", JSON(none_as_null=True)),
     Column("script", Text),
     Column("renew_at", Moment),
+    Column("hold_sent_at", Moment),
     UniqueConstraint("submission"),
 )
 
@@ -260,6 +262,7 @@ sweeps = Table(
     Column("count", Integer, nullable=False),
     Column("limit", Integer),
     Column("created_at", Moment, nullable=False),
+    Column("rerun_of", String(36)),
     Column("cancel_requested_at", Moment),
     Index("ix_sweeps_owner_created", "owner", "created_at", "id"),
 )
@@ -309,7 +312,7 @@ audit = Table(
     Column("at", Moment, nullable=False),
     Column("person", String(128), nullable=False),
     Column("token", String(36)),
-    Column("request", String(32), nullable=False),
+    Column("request", String(64), nullable=False),
     Column("action", String(64), nullable=False),
     Column("method", String(8), nullable=False),
     Column("path", Text, nullable=False),

@@ -18,6 +18,7 @@ from gateway.db import jobs
 from gateway.db.database import Database, DatabaseUnavailable
 from gateway.engine.cancel import send_cancels
 from gateway.engine.finalise import Finaliser
+from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
 from gateway.engine.launch import Launcher
 from gateway.engine.observe import Observer, rests
@@ -25,10 +26,13 @@ from gateway.engine.passes import RelayPasses
 from gateway.engine.poll import AT_ONCE, chunk_for, poll_script, read_sight, record_request
 from gateway.engine.renew import Renewer, due
 from gateway.engine.timing import Timing
+from gateway.engine.words import Words
 from gateway.errors import GatewayError, HostKeyChanged, LoginRefused, TargetUnreachable
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board, TargetStatus
+from gateway.metrics import Metrics
 from gateway.model.states import State
+from gateway.settings import Settings
 from gateway.storage.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -48,7 +52,10 @@ class Surroundings:
     board: Board
     finaliser: Finaliser
     inputs: InputFiles
+    images: ImageDelivery
     timing: Timing = field(default_factory=Timing)
+    metrics: Metrics = field(default_factory=Metrics)
+    settings: Settings = field(default_factory=Settings)
 
 
 class TargetDriver:
@@ -57,8 +64,11 @@ class TargetDriver:
     def __init__(self, target: Target, around: Surroundings) -> None:
         self.target = target
         self.around = around
-        self.launcher = Launcher(target, around.database, around.stores, around.timing, around.inputs)
+        self.launcher = Launcher(
+            target, around.database, around.stores, around.timing, around.inputs, around.images, around.settings
+        )
         self.passes = RelayPasses(target, around.database, around.stores)
+        self.words = Words(target, around.database, around.timing, self.passes.now)
         self.renewer = Renewer(target, around.database, around.stores, around.timing)
         self.observer = Observer(around.database, around.timing)
         self._launching: asyncio.Task[None] | None = None
@@ -75,7 +85,8 @@ class TargetDriver:
         """Tick until cancelled. A tick's failure is told, and the loop goes on."""
         while True:
             try:
-                busy = await self.tick()
+                with self.around.metrics.tick(self.target.public_name):
+                    busy = await self.tick()
                 pause = self.target.settings.poll_interval if busy else self.around.timing.idle_interval
             except Exception as error:
                 await self._failed(error)
@@ -87,19 +98,22 @@ class TargetDriver:
         rows = await self._live()
         self.passes.follow(rows)
         await self.launcher.give_up_cancelled(rows)
+        blocked = await self.launcher.waiting.look(rows)
         if self._launching is None and not any(r["state"] in (State.ACCEPTED, State.STAGING) for r in rows):
             self.around.inputs.keep(self.target.name, ())
+            self.around.images.keep(self.target.name, ())
         busy = any(r["state"] != State.LOST for r in rows)
         if not rows or (not busy and self._looked_lately()):
             return False
         self._looked_at = datetime.now(UTC)
         facts = await self._detect()
-        self._launch(rows, facts)
+        self._launch(rows, facts, blocked)
         await self._poll(rows, facts)
         rows = await self._live()
         self._finalise([row for row in rows if row["state"] == State.FINALIZING])
         self.passes.follow(rows)
         await send_cancels(self.target, self.around.database, rows, facts, self.around.timing)
+        await self.words.send(rows, facts)
         return busy
 
     async def _live(self) -> list[Row]:
@@ -162,6 +176,7 @@ class TargetDriver:
 
     async def _failed(self, error: Exception) -> None:
         """Tell of a tick that ended early. Never raises: the loop has to go on."""
+        self.around.metrics.errors.labels("engine", getattr(error, "problem", "internal")).inc()
         if isinstance(error, GatewayError):
             log.warning("target %s: %s", self.target.name, error)
         else:
@@ -198,17 +213,19 @@ class TargetDriver:
 
     # --- Work beside the ticks
 
-    def _launch(self, rows: list[Row], facts: SchedulerFacts) -> None:
+    def _launch(self, rows: list[Row], facts: SchedulerFacts, blocked: set[str]) -> None:
         """Stage, submit, renew beside the ticks: large inputs or a slow store must not make the other jobs wait."""
         now = datetime.now(UTC)
-        wanted = any(r["state"] in (State.ACCEPTED, State.STAGING) or due(r, now) for r in rows)
+        ready = [r for r in rows if r["id"] not in blocked]
+        wanted = any(r["state"] in (State.ACCEPTED, State.STAGING) for r in ready) or any(due(r, now) for r in rows)
         if wanted and self._launching is None:
-            self._launching = asyncio.create_task(self._launch_some(rows, facts), name=f"launch {self.target.name}")
+            work = self._launch_some(rows, ready, facts)
+            self._launching = asyncio.create_task(work, name=f"launch {self.target.name}")
 
-    async def _launch_some(self, rows: list[Row], facts: SchedulerFacts) -> None:
+    async def _launch_some(self, rows: list[Row], ready: list[Row], facts: SchedulerFacts) -> None:
         sent = False
         try:
-            sent = await self.launcher.launch(rows, facts)
+            sent = await self.launcher.launch(ready, facts)
             await self.renewer.renew(rows)
         except TargetUnreachable as error:
             await self._failed(error)

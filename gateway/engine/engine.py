@@ -14,10 +14,14 @@ from gateway.db import jobs
 from gateway.db.database import Database
 from gateway.engine.driver import Surroundings, TargetDriver
 from gateway.engine.finalise import Finaliser
+from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
+from gateway.engine.stored_inputs import StoredInputs
 from gateway.engine.timing import Timing
+from gateway.images.published import PublishedImages
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
+from gateway.metrics import Metrics
 from gateway.model.states import State
 from gateway.settings import Settings
 from gateway.storage.stores.base import Store
@@ -40,13 +44,20 @@ class Engine:
         board: Board,
         data: Path,
         timing: Timing | None = None,
+        metrics: Metrics | None = None,
+        images: PublishedImages | None = None,
     ) -> None:
         self.settings = settings
         self.database = database
         timing = timing or Timing()
-        self.inputs = InputFiles(UrlOpener(settings.gateway.allow_urls), data / "inputs", bell)
+        stored = StoredInputs(database, stores, data / "uploads")
+        self.inputs = InputFiles(UrlOpener(settings.gateway.allow_urls), data / "inputs", bell, stored)
+        images = images or PublishedImages(data / "built-images")
+        self.images = ImageDelivery(images, database, bell, timing, data)
         finaliser = Finaliser(database, stores, data, timing)
-        around = Surroundings(database, stores, bell, board, finaliser, self.inputs, timing)
+        around = Surroundings(
+            database, stores, bell, board, finaliser, self.inputs, self.images, timing, metrics or Metrics(), settings
+        )
         self.drivers = [TargetDriver(target, around) for target in targets.values()]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -80,3 +91,4 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(driver.stop() for driver in self.drivers))
         await self.inputs.close()
+        await self.images.close()

@@ -129,9 +129,8 @@ class Finaliser:
             number = row["attempt"] + 1
             jobs.insert_attempt(connection, row["id"], number, f"gw-{secrets.token_hex(6)}")
             evidence = {"attempt": row["attempt"], **ending.as_json()}
-            return jobs.change_state(
-                connection, row["id"], State.STAGING, evidence=evidence, attempt=number, scheduler_id=None
-            )
+            values = {"attempt": number, "scheduler_id": None, "progress": None}
+            return jobs.change_state(connection, row["id"], State.STAGING, evidence=evidence, **values)
 
         return await self.database.write(again)
 

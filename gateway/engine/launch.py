@@ -16,19 +16,23 @@ from sqlalchemy import RowMapping
 from gateway.compute.scheduler.base import SchedulerFacts, Submission
 from gateway.compute.staging import stage
 from gateway.compute.target import Target
-from gateway.db import jobs
+from gateway.db import jobs, sweeps
 from gateway.db.database import Database
 from gateway.engine.cancel import stop_words
+from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
 from gateway.engine.plan import plan_job
 from gateway.engine.poll import Sight
 from gateway.engine.prepare import Prepared, prepare
 from gateway.engine.renew import RENEW_AFTER
+from gateway.engine.sharing import shared_stores
 from gateway.engine.submit import Submitted, batch_script, read_answers
 from gateway.engine.timing import Timing
+from gateway.engine.waiting import After, Waiting
 from gateway.errors import GatewayError, SchedulerError, StagingFailed, TargetUnreachable
 from gateway.model.specification import JobSpecification
 from gateway.model.states import State
+from gateway.settings import Settings
 from gateway.storage.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -53,13 +57,23 @@ class Launcher:
     """Launches the jobs of one target in batches."""
 
     def __init__(
-        self, target: Target, database: Database, stores: Mapping[str, Store], timing: Timing, inputs: InputFiles
+        self,
+        target: Target,
+        database: Database,
+        stores: Mapping[str, Store],
+        timing: Timing,
+        inputs: InputFiles,
+        images: ImageDelivery,
+        settings: Settings | None = None,
     ) -> None:
         self.target = target
         self.database = database
         self.stores = stores
         self.timing = timing
         self.inputs = inputs
+        self.images = images
+        self.settings = settings or Settings()
+        self.waiting = Waiting(target, database)
         self.in_flight: set[str] = set()
         """Submissions that are being sent now: their answers are not lost yet."""
         self._failures: dict[str, _Failed] = {}
@@ -74,14 +88,16 @@ class Launcher:
         self._forget(rows)
         waiting = [r for r in rows if r["cancel_requested_at"] is None]
         unstaged = [r for r in waiting if r["state"] in (State.ACCEPTED, State.STAGING) and r["a_staged_at"] is None]
-        self.inputs.keep(self.target.name, {r["id"] for r in unstaged})
+        for wanted in (self.inputs, self.images):
+            wanted.keep(self.target.name, {r["id"] for r in unstaged})
         fresh = [r for r in waiting if r["state"] == State.ACCEPTED]
-        if fresh:
-            await self.database.write(lambda c: self._begin(c, fresh))
-        sent = await self._stage_one_batch([r["id"] for r in unstaged], facts)
+        late = await self.database.read(lambda c: sweeps.held_back(c, fresh))
+        if len(late) < len(fresh):
+            late = await self.database.write(lambda c: self._begin(c, fresh))
+        sent = await self._stage_one_batch([r["id"] for r in unstaged if r["id"] not in late], facts)
         rows = await self.database.read(lambda c: jobs.live(c, self.target.name))
         staging = [r for r in rows if r["state"] == State.STAGING and r["cancel_requested_at"] is None]
-        ready = [r["id"] for r in staging if r["a_staged_at"] and self._may_submit(r)]
+        ready = [r["id"] for r in staging if r["a_staged_at"] and not r["hold"] and self._may_submit(r)]
         for start in range(0, len(ready), self.timing.batch):
             await self._submit(ready[start : start + self.timing.batch], facts)
         return sent or bool(ready)
@@ -127,17 +143,24 @@ class Launcher:
                 row["id"],
                 State.CANCELLED,
                 evidence=evidence,
-                reason="cancelled_by_user",
-                message=None,
+                reason=row["reason"] or "cancelled_by_user",
+                message=row["message"] if row["reason"] else None,
             )
 
     @staticmethod
-    def _begin(connection: Any, rows: Sequence[Row]) -> None:
-        """Store each attempt with its submission's name, before anything is sent."""
+    def _begin(connection: Any, rows: Sequence[Row]) -> set[str]:
+        """Store each attempt with its submission's name, before anything is sent.
+
+        Returns the ids of those that have to wait for others of their sweep.
+        """
+        late = sweeps.held_back(connection, rows)
         for row in rows:
+            if row["id"] in late:
+                continue
             if jobs.state_of(connection, row["id"]) is State.ACCEPTED:  # it may have been cancelled meanwhile
                 jobs.insert_attempt(connection, row["id"], row["attempt"], f"gw-{secrets.token_hex(6)}")
-                jobs.change_state(connection, row["id"], State.STAGING)
+                jobs.change_state(connection, row["id"], State.STAGING, message=None)
+        return late
 
     async def _stage_one_batch(self, job_ids: Sequence[str], facts: SchedulerFacts) -> bool:
         """Stage the first batch of which a job is ready; others wait for inputs, or for their next try."""
@@ -190,17 +213,20 @@ class Launcher:
                 await self.database.write(partial(self._staged, row=row, item=item))
                 self._failures.pop(row["id"], None)
                 self.inputs.release(row["id"])
+                self.images.release(row["id"])
         return True
 
     async def _prepare(self, row: Row, facts: SchedulerFacts) -> Prepared | None:
-        """Make what staging sends; None while inputs are on their way (the bell rings when they are there)."""
+        """Make what staging sends; None while inputs or the image are on their way (the bell rings then)."""
         plan = plan_job(row, row["stores"])
         if unknown := [item.name for item in plan.stores if item.name not in self.stores]:
             raise StagingFailed(f"store {unknown[0]} is not configured any more")
-        files = self.inputs.ready(row["id"], self.target.name, plan.specification.inputs)
-        if files is None:
+        files = self.inputs.ready(row["id"], self.target.name, plan.specification.inputs, row["owner"])
+        there = self.images.ready(row, self.target, plan.specification.image)
+        if files is None or not there:
             return None
-        return await prepare(plan, row["a_submission"], self.target, facts, self.stores, files)
+        shared = await shared_stores(self.database, self.settings, row["stores"], row["owner"])
+        return await prepare(plan, row["a_submission"], self.target, facts, self.stores, files, shared)
 
     @staticmethod
     def _staged(connection: Any, row: Row, item: Prepared) -> None:
@@ -228,6 +254,7 @@ class Launcher:
             await self.database.write(lambda c: jobs.explain(c, row["id"], State.STAGING, str(error)))
             return
         self.inputs.release(row["id"])
+        self.images.release(row["id"])
         await self.database.write(lambda c: self._refuse(c, row, "staging_failed", str(error)))
 
     @staticmethod
@@ -235,16 +262,19 @@ class Launcher:
         if jobs.state_of(connection, row["id"]) is State.STAGING:  # it may have been cancelled meanwhile
             jobs.change_state(connection, row["id"], State.FAILED, reason=reason, message=message)
 
-    def _submission(self, row: Row) -> Submission:
+    def _submission(self, row: Row, after: After | None = None) -> Submission:
         resources = JobSpecification.model_validate(row["spec"]).resources
-        return Submission(row["a_submission"], row["a_control_folder"], resources)
+        after = after or After()
+        return Submission(row["a_submission"], row["a_control_folder"], resources, after.success, after.end)
 
     async def _submit(self, job_ids: Sequence[str], facts: SchedulerFacts) -> None:
         """Submit a batch. What is sent is written down first, so that a lost answer is known as such."""
         at = datetime.now(UTC)
+        after: dict[str, After] = {}
 
         def started(connection: Any) -> list[Row]:
-            allowed = jobs.may_be_sent(connection, job_ids)
+            allowed = self.waiting.may_be_sent(connection, sorted(jobs.may_be_sent(connection, job_ids)))
+            after.update(allowed)
             rows = [row for row in jobs.whole(connection, job_ids) if row["id"] in allowed]
             for row in rows:
                 jobs.set_attempt(connection, row["id"], row["attempt"], submit_started_at=at)
@@ -255,13 +285,13 @@ class Launcher:
         try:
             rows = await self.database.write(started)
             if rows:
-                await self._send(rows, facts)
+                await self._send(rows, facts, after)
         finally:
             self.in_flight -= names
             self._not_found -= names
 
-    async def _send(self, rows: Sequence[Row], facts: SchedulerFacts) -> None:
-        submissions = [self._submission(row) for row in rows]
+    async def _send(self, rows: Sequence[Row], facts: SchedulerFacts, after: Mapping[str, After]) -> None:
+        submissions = [self._submission(row, after.get(row["id"])) for row in rows]
         script = batch_script(self.target.scheduler, facts, submissions)
         timeout = self.timing.submit_timeout + SUBMIT_SECONDS * len(submissions)
         result = await self.target.transport.run(script.text, timeout=timeout)

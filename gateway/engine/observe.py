@@ -10,14 +10,15 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping
 
 from gateway.compute.records import RecordUpdate
-from gateway.db import jobs
+from gateway.db import jobs, waits
 from gateway.db.database import Database, DatabaseUnavailable
-from gateway.engine import write
+from gateway.engine import progress, write
 from gateway.engine.plan import plan_job
 from gateway.engine.poll import Sight
 from gateway.engine.timing import Timing
-from gateway.engine.verdict import Decision, Known, Seen, decide
-from gateway.model.states import State
+from gateway.engine.verdict import Decision, Ending, Known, Seen, decide
+from gateway.engine.waiting import Verdict, judge, sentence
+from gateway.model.states import Reason, State
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +48,34 @@ def known_of(row: Row, since: datetime) -> Known:
         claimed=row["a_claimed_at"] is not None,
         cancel_requested=row["cancel_requested_at"] is not None,
         missing_since=None if missing is None else max(missing, since),
+        dependency_failed=row["message"] if row["reason"] == Reason.DEPENDENCY_FAILED else None,
     )
 
 
 def rests(row: Row) -> bool:
     """Say whether the gateway's own work at a job was interrupted by ``unknown``."""
     return row["state"] == State.UNKNOWN and row["last_state"] in OWN_WORK
+
+
+def ends_unseen(row: Row, decision: Decision) -> bool:
+    """Say whether a decision ends a job of which no run was ever seen."""
+    over = decision.attempt.get("final")
+    return over is not None and over["record"] is None and row["a_claimed_at"] is None and not row["reason"]
+
+
+def after_others(connection: Connection, row: Row, decision: Decision) -> Decision:
+    """Change a decision about a job that its scheduler ended because another one did not succeed.
+
+    Schedulers do that without a word. As long as it is not known how the other one ended, nothing is decided.
+    """
+    found = [(wait, judge(wait, None)) for wait in waits.of_jobs(connection, [row["id"]])]
+    verdicts = {verdict for _, verdict in found}
+    if Verdict.FAILED in verdicts:
+        ending = Ending(State.CANCELLED, str(Reason.DEPENDENCY_FAILED), sentence(found), None)
+        return replace(decision, attempt={**decision.attempt, "final": {"ending": ending.as_json(), "record": None}})
+    return (
+        Decision(State(row["state"])) if Verdict.WAIT in verdicts and row["cancel_requested_at"] is None else decision
+    )
 
 
 class Observer:
@@ -97,6 +120,8 @@ class Observer:
             record = sight.records.get(row["a_control_folder"])
             seen = Seen(at, record, sight.jobs.get(row["a_scheduler_id"] or ""), sight.whole)
             decision = decide(known_of(row, since), seen, self.timing)
+            if ends_unseen(row, decision):
+                decision = after_others(connection, row, decision)
             if record is not None:
                 take_records(connection, row, record)
             write.apply(connection, row, decision)
@@ -118,10 +143,12 @@ def take_records(connection: Connection, row: Row, record: RecordUpdate) -> None
     if record.claim is not None and row["a_token"] not in (None, record.claim.token):
         # A scheduler's rerun: its records begin anew, and are read from their start the next time.
         jobs.set_attempt(connection, row["id"], row["attempt"], offsets={})
+        jobs.set_columns(connection, row["id"], progress=None)
         return
     before = row["a_offsets"] or {}
     offsets = {**before, **record.offsets}
     write.note_progress(connection, row, record)
+    progress.note(connection, row, record)
     if record.sync_lines:
         (whole,) = jobs.whole(connection, [row["id"]])
         offsets["transfer"] = write.note_copied(connection, row, plan_job(whole, row["stores"]), record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -36,6 +37,7 @@ class RelayPasses:
         self.database = database
         self.stores = stores
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wanted: dict[str, asyncio.Event] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     def follow(self, rows: Sequence[Row]) -> None:
@@ -43,6 +45,7 @@ class RelayPasses:
         running = {row["id"]: row for row in rows if row["state"] == State.RUNNING and row["a_payload_started_at"]}
         for job_id in set(self._tasks) - {row["id"] for row in rows if row["state"] != State.LOST}:
             self._tasks.pop(job_id).cancel()
+            self._wanted.pop(job_id, None)
         for job_id, row in running.items():
             if job_id not in self._tasks:
                 self._tasks[job_id] = asyncio.create_task(self._run(row))
@@ -64,11 +67,9 @@ class RelayPasses:
         if not rows or not relayed:
             return
         plan = plan_job(rows[0], row["stores"])
-        interval = plan.specification.sync.interval
-        if interval is None:
-            return
+        wanted = self._wanted.setdefault(row["id"], asyncio.Event())
         while True:
-            await asyncio.sleep(interval)
+            await _rest(wanted, plan.specification.sync.interval)
             for item in plan.stores:
                 if item.name in relayed and item.name in self.stores:
                     async with self._turn:
@@ -87,8 +88,13 @@ class RelayPasses:
         rows = [write.placed_row(row["attempt"], path, size) for path, size in result.copied]
         await self.database.write(lambda c: write.note_outputs(c, row, item.name, rows))
 
+    def now(self, row: Row) -> None:
+        """Make the next pass of a running job at once; several requests count as one."""
+        self._wanted.setdefault(row["id"], asyncio.Event()).set()
+
     async def stop(self, job_id: str) -> None:
         """End a job's background passes and wait until the last one is over."""
+        self._wanted.pop(job_id, None)
         task = self._tasks.pop(job_id, None)
         if task is not None:
             task.cancel()
@@ -98,3 +104,11 @@ class RelayPasses:
         """End all background passes."""
         for job_id in list(self._tasks):
             await self.stop(job_id)
+
+
+async def _rest(wanted: asyncio.Event, interval: float | None) -> None:
+    """Wait for the next pass: until it is wanted, or the interval is over (None: there is none)."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(interval):
+            await wanted.wait()
+    wanted.clear()

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from gateway.compute.scheduler.base import SchedulerFacts, Submission
 from gateway.compute.script import PushTransfer, ScriptRequest, command_of, render
 from gateway.compute.staging import StagedAttempt, StagedFile
 from gateway.compute.target import Target
+from gateway.compute.target_inputs import target_copies
 from gateway.compute.tools import bring_rclone
 from gateway.compute.transport.base import RcloneRemote
 from gateway.engine.plan import Folders, JobPlan, StorePlan, folders_of
 from gateway.errors import StagingFailed, TargetError
+from gateway.model.specification import JobSpecification
 from gateway.storage.stores.base import Store
 
+GRACE, SAVE_GRACE = 10.0, 30.0
+"""Seconds that a payload gets to end by itself; where a command has it save its state, two thirds are for that."""
 SLACK = timedelta(hours=1)
 """Credentials outlive walltime and reserve by this much."""
 QUEUE_ALLOWANCE = timedelta(hours=24)
@@ -41,12 +46,20 @@ def credentials_life(plan: JobPlan) -> timedelta:
     return timedelta(seconds=resources.walltime + sync.reserve) + SLACK
 
 
-async def push_remotes(plan: JobPlan, target: Target, stores: Mapping[str, Store]) -> dict[str, RcloneRemote]:
-    """Return the remotes of the stores that the node itself can push to; the others are relayed."""
+async def push_remotes(
+    plan: JobPlan, target: Target, stores: Mapping[str, Store], shared: Collection[str] = ()
+) -> dict[str, RcloneRemote]:
+    """Return the remotes of the stores that the node itself can push to; the others are relayed.
+
+    Parameters
+    ----------
+    shared
+        Stores that other people use too: a node gets credentials there only where they open nothing but its own job.
+    """
     found = {}
     for item in plan.stores:
         store = stores[item.name]
-        if store.settings.transfer == "relay":
+        if store.settings.transfer == "relay" or (item.name in shared and not store.push_opens_own_only):
             continue
         await store.prepare(item.place)
         life = credentials_life(plan) + QUEUE_ALLOWANCE
@@ -105,6 +118,17 @@ async def check_relays(plan: JobPlan, pushed: Mapping[str, RcloneRemote], target
         raise StagingFailed(f"store {relayed[0]}: {error.message}", hint=error.hint) from None
 
 
+def _beside(specification: JobSpecification) -> dict[str, Any]:
+    """Return what the script needs to run beside the payload."""
+    rule, save = specification.progress, specification.save_and_stop
+    return {
+        "progress_file": rule.file if rule else None,
+        "progress_pattern": rule.pattern if rule else None,
+        "progress_command": (rule.command or ()) if rule else (),
+        "save_command": save.command if save else (),
+    }
+
+
 async def prepare(
     plan: JobPlan,
     submission_name: str,
@@ -112,6 +136,7 @@ async def prepare(
     facts: SchedulerFacts,
     stores: Mapping[str, Store],
     files: Mapping[str, Path],
+    shared: Collection[str] = (),
 ) -> Prepared:
     """Make everything that staging sends.
 
@@ -119,6 +144,8 @@ async def prepare(
     ----------
     files
         The inputs that lie in files of the gateway, by their paths in the job's folder.
+    shared
+        See `push_remotes`.
 
     Raises
     ------
@@ -126,7 +153,7 @@ async def prepare(
     """
     paths = await target.paths()
     folders = folders_of(paths, plan.job_id, plan.attempt)
-    remotes = await push_remotes(plan, target, stores)
+    remotes = await push_remotes(plan, target, stores, shared)
     await check_relays(plan, remotes, target, folders.job)
     pushed = tuple(item for item in plan.stores if item.name in remotes)
     names = tuple(item.name for item in pushed)
@@ -148,7 +175,7 @@ async def prepare(
             walltime=specification.resources.walltime,
             reserve=specification.sync.reserve,
             kill_delay=settings.kill_delay,
-            grace=10.0,
+            grace=GRACE if specification.save_and_stop is None else SAVE_GRACE,
             runtimes=tuple(libraries) if specification.image else ("host",),
             runtime_libraries=libraries,
             image_cache=paths.image_cache,
@@ -163,6 +190,7 @@ async def prepare(
             transfers=transfers,
             sync_interval=specification.sync.interval,
             sync_settle=specification.sync.settle,
+            **_beside(specification),
         )
     )
     control_files = [StagedFile("job.sh", script.encode(), 0o700)]
@@ -177,7 +205,16 @@ async def prepare(
             item.path, files.get(item.path) or (item.content or "").encode(), 0o755 if item.executable else 0o644
         )
         for item in specification.inputs
+        if item.target_path is None
     ]
-    staged = StagedAttempt(plan.job_id, plan.attempt, folders.job, folders.control, tuple(inputs), tuple(control_files))
+    staged = StagedAttempt(
+        plan.job_id,
+        plan.attempt,
+        folders.job,
+        folders.control,
+        tuple(inputs),
+        tuple(control_files),
+        target_copies(target, specification.inputs),
+    )
     how = {item.name: "push" if item.name in remotes else "relay" for item in plan.stores}
     return Prepared(staged, submission, script, folders, how)

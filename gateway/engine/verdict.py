@@ -32,6 +32,8 @@ class Known:
     claimed: bool
     cancel_requested: bool
     missing_since: datetime | None
+    dependency_failed: str | None = None
+    """Why it was asked to end by the gateway itself: something that it was to start after did not succeed."""
 
     @property
     def effective(self) -> State:
@@ -118,8 +120,13 @@ def _sentence(reason: str, exit_code: int | None) -> str | None:
 
 def ending_without_record(job: SchedulerJob | None, known: Known) -> Ending:
     """Say how an attempt ended that left no final record. Never a success."""
+    if known.dependency_failed is not None:
+        return Ending(State.CANCELLED, "dependency_failed", known.dependency_failed, None)
     if known.cancel_requested:
         return Ending(State.CANCELLED, "cancelled_by_user", None, None)
+    if job is not None and job.reason == "dependency_failed":
+        words = "The scheduler ended it: something that it was to start after did not succeed."
+        return Ending(State.CANCELLED, "dependency_failed", words, None)
     if job is None:
         return Ending(State.FAILED, "vanished", "The job ended without a final record.", None)
     words = f" ({job.comment})" if job.comment else ""
@@ -146,6 +153,8 @@ def decide(known: Known, seen: Seen, timing: Timing) -> Decision:
         final = final_counts(record, known)
         if final is not None:
             ending = ending_of_record(final, known.cancel_requested)
+            if known.dependency_failed is not None and ending.state is State.CANCELLED:
+                ending = Ending(ending.state, "dependency_failed", known.dependency_failed, ending.exit_code)
             attempt |= {
                 "final": {"ending": ending.as_json(), "record": final.as_json()},
                 "missing_since": None,

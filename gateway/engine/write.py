@@ -15,7 +15,7 @@ from gateway.model.states import State
 from gateway.storage.content_types import guess
 from gateway.storage.filters import Transfer, land
 
-PHASES = frozenset({"claimed", "pulled", "running", "stopping", "payload_ended", "syncing", "ended"})
+PHASES = frozenset({"claimed", "pulled", "running", "stopping", "saving", "saved", "payload_ended", "syncing", "ended"})
 
 
 def apply(connection: Connection, row: RowMapping, decision: Decision) -> bool:

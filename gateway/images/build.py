@@ -25,7 +25,7 @@ from gateway.images.debian import apt_settings, choose_suite, package_sources
 from gateway.images.recipe import Recipe, case_folder, content_key, load_recipe, read_added_files
 from gateway.images.tree import Plan, rewrite_tree
 
-__all__ = ["BuiltImage", "Machine", "MissingProgram", "build_image"]
+__all__ = ["BuiltImage", "Machine", "MissingProgram", "Progress", "build_image", "dies_with_parent"]
 
 Progress = Callable[[str], None]
 
@@ -95,7 +95,7 @@ def build_image(
     files = read_added_files(plan, case_folder(recipe))
     sources = package_sources(machine.etc)
     suite = choose_suite(plan.suite, sources)
-    key = content_key(plan, files, suite=suite, architecture=platform.machine(), builder=BUILDER)
+    key = content_key(plan, files, suite=suite, architecture=platform.machine(), builder=BUILDER)[:32]
     destination.mkdir(parents=True, exist_ok=True)
     with _locked(destination / f"{key}.lock", on_progress):
         if built := _earlier(destination, key):
@@ -105,7 +105,7 @@ def build_image(
         if suite != plan.suite:
             on_progress(f"this machine's package sources offer {suite}, not {plan.suite}: taking that")
         with _work_folder(destination, key) as work:
-            tree = Plan(remove=plan.remove, files=files, links=plan.links)
+            tree = Plan(remove=plan.remove, keep=plan.keep, files=files, links=plan.links)
             packed = work / "image.sqfs"
             _Build(machine, plan, suite, sources, work, on_progress).run(packed, tree)
             return _publish(packed, destination, key, plan, suite)
@@ -189,7 +189,7 @@ class _Build:
     def _installing(self) -> list[str]:
         packages = list(self._recipe.packages)
         command = [
-            *_dies_with_parent(),
+            *dies_with_parent(),
             self._machine.mmdebstrap,
             "--mode=unshare",
             "--variant=apt",
@@ -210,7 +210,7 @@ class _Build:
         fixed = ("-all-root", "-root-mode", "755", "-no-xattrs", "-mkfs-time", DATED, "-all-time", DATED)
         quiet = ("-quiet", "-no-progress")
         return [
-            *_dies_with_parent(),
+            *dies_with_parent(),
             self._machine.mksquashfs,
             "-",
             str(packed),
@@ -265,7 +265,7 @@ def _cause(lines: Sequence[str], status: int) -> str:
     return " / ".join(chosen)
 
 
-def _dies_with_parent() -> list[str]:
+def dies_with_parent() -> list[str]:
     """Answer the prefix for commands that must not outlive this process, even when it is killed."""
     return ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
 

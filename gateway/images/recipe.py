@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -54,6 +55,8 @@ class Recipe(Model):
     remove
         Patterns of paths left out: ``*`` stays within one folder, ``**`` does not. A folder goes with all
         below it.
+    keep
+        Patterns of paths that `remove` spares. What lies in a removed folder goes with it all the same.
     """
 
     name: Name
@@ -62,12 +65,19 @@ class Recipe(Model):
     files: tuple[AddedFile, ...] = ()
     links: dict[ImagePath, ImagePath] = Field(default_factory=dict)
     remove: tuple[ImagePath, ...] = ()
+    keep: tuple[ImagePath, ...] = ()
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str) -> Recipe:
+    """Read a recipe's text; kept, because each job of a sweep asks for the same one."""
+    return Recipe.model_validate(yaml.safe_load(text))
 
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe. Raises `ImageError`, which names every mistake."""
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return _parse(path.read_text(encoding="utf-8"))
     except OSError as failure:
         raise ImageError(f"The recipe {path} cannot be read: {failure.strerror}.") from failure
     except (yaml.YAMLError, UnicodeDecodeError) as failure:
@@ -101,7 +111,7 @@ def read_added_files(recipe: Recipe, folder: Path) -> dict[str, tuple[bytes, int
 
 
 def content_key(recipe: Recipe, files: dict[str, tuple[bytes, int]], **circumstances: str) -> str:
-    """Answer 32 hexadecimal digits that change with anything that an image is made from."""
+    """Answer 64 hexadecimal digits that change with anything that an image is made from."""
     digests = {place: [hashlib.sha256(content).hexdigest(), mode] for place, (content, mode) in files.items()}
     everything = {"recipe": recipe.model_dump(mode="json"), "files": digests, **circumstances}
-    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()

@@ -62,6 +62,8 @@ class Plan:
     ----------
     remove
         Patterns of absolute paths; a folder goes with all below it.
+    keep
+        Patterns of paths that these patterns spare.
     files
         Place -> (content, mode): added, in place of what was there.
     links
@@ -69,6 +71,7 @@ class Plan:
     """
 
     remove: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     files: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
@@ -82,7 +85,7 @@ def rewrite_tree(source: IO[bytes], target: IO[bytes], plan: Plan) -> None:
         The stream is cut off or not a tar stream, or a side was closed.
     """
     added = {place: (content, 0o644) for place, content in PLACEHOLDERS.items()} | plan.files
-    removed = _Removed((*NEVER_KEPT, *plan.remove), {*added, *plan.links})
+    removed = _Removed(NEVER_KEPT, plan.remove, plan.keep, {*added, *plan.links})
     seen: set[str] = set()
     watched = _Watched(source)
     with (
@@ -171,18 +174,29 @@ def _parents(place: str) -> list[str]:
 class _Removed:
     """Says of a path whether it, or a folder above it, is left out."""
 
-    def __init__(self, patterns: Iterable[str], replaced: set[str]) -> None:
-        self._pattern = re.compile("|".join(_regular_expression(pattern) for pattern in patterns))
+    def __init__(
+        self, always: Iterable[str], patterns: Iterable[str], spared: Iterable[str], replaced: set[str]
+    ) -> None:
+        self._always, self._pattern, self._spared = (_any_of(given) for given in (always, patterns, spared))
         self._known = {"": False, "/": False} | dict.fromkeys(replaced, True)
 
     def __call__(self, place: str) -> bool:
         known = self._known.get(place)
         if known is None:
-            above = self(place.rpartition("/")[0])
-            known = self._known[place] = above or (
-                self._pattern.fullmatch(place) is not None and not KEPT.fullmatch(place)
-            )
+            known = self._known[place] = self(place.rpartition("/")[0]) or self._matches(place)
         return known
+
+    def _matches(self, place: str) -> bool:
+        if KEPT.fullmatch(place):
+            return False
+        return bool(
+            self._always.fullmatch(place) or (self._pattern.fullmatch(place) and not self._spared.fullmatch(place))
+        )
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    """Compile patterns to one expression; none of them match nothing."""
+    return re.compile("|".join(_regular_expression(pattern) for pattern in patterns) or r"(?!)")
 
 
 def _regular_expression(pattern: str) -> str:

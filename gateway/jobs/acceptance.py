@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from pydantic import ValidationError
 
+from gateway.cases.requests import CaseRequests
 from gateway.compute.target import Target
+from gateway.compute.target_inputs import input_roots, target_path_problem
 from gateway.db.jobs import NewStore
 from gateway.errors import FieldError, InvalidRequest
+from gateway.jobs.input_checks import InputSources
 from gateway.jobs.pointers import find_bad_text, invalid_request, pointer
 from gateway.model.specification import Input, JobSpecification, Output, StoreChoice
+from gateway.people.access import account_problem, visible
 from gateway.settings import Settings
 from gateway.storage.filters import FilterError, OutputRule, find_collisions, plan_transfers
 from gateway.storage.patterns import parse_pattern
 from gateway.storage.stores.base import Store
 from gateway.urls import UrlOpener
-
-_LATER = {
-    "upload": "uploads",
-    "job": "outputs of other jobs",
-    "target_path": "files on the target",
-}
-
 
 MAX_STARS = 2000
 """Of all patterns together: comparing each with each takes time with the square of their number."""
@@ -32,11 +30,21 @@ MAX_STARS = 2000
 
 @dataclass(frozen=True)
 class Accepted:
-    """A specification that can be carried out, with its defaults filled in."""
+    """A specification that can be carried out, with its defaults filled in.
+
+    Attributes
+    ----------
+    request
+        What was asked for; with a case also the case's version, so that it gives the same when it is asked again.
+    """
 
     specification: JobSpecification
     target: str
     stores: tuple[NewStore, ...]
+    request: dict[str, Any]
+    case: str | None
+    case_version: str | None
+    values: dict[str, Any]
 
 
 class Acceptance:
@@ -47,6 +55,17 @@ class Acceptance:
         self.targets = targets
         self.stores = stores
         self.urls = UrlOpener(settings.gateway.allow_urls)
+        self.owner: str | None = None
+        self.inputs: InputSources | None = None
+        self.cases: CaseRequests | None = None
+
+    def for_person(self, owner: str) -> Self:
+        """Return the same with only those targets and stores that a person may use."""
+        mine = copy.copy(self)
+        mine.owner = owner
+        mine.targets = {name: self.targets[name] for name in visible(self.settings, self.targets, owner)}
+        mine.stores = {name: self.stores[name] for name in visible(self.settings, self.stores, owner, stores=True)}
+        return mine
 
     def accept(self, body: Any) -> Accepted:
         """Check the body of ``POST /jobs``.
@@ -56,18 +75,52 @@ class Acceptance:
         InvalidRequest
             Names every field that is wrong.
         """
-        specification = read_specification(body)
+        asked = read_specification(body)
+        if asked.case is None:
+            return self._accept(body, asked)
+        if self.cases is None:
+            raise InvalidRequest([FieldError("#/case", "this gateway has no cases")])
+        compiled = self.cases.compile(body)
+        try:
+            accepted = self._accept(compiled.specification, read_specification(compiled.specification))
+        except InvalidRequest as error:
+            raise compiled.refusal(error) from None
+        return replace(accepted, request=compiled.request)
+
+    def _accept(self, body: dict[str, Any], specification: JobSpecification) -> Accepted:
+        """Check a complete specification."""
         errors: list[FieldError] = []
         target = self._target(specification, errors)
         stores = self._stores(specification, body, errors)
         for number, item in enumerate(specification.inputs):
-            errors += self._input_errors(number, item)
+            errors += self._input_errors(number, item, target)
+        if self.inputs is not None and self.owner is not None:
+            errors += self.inputs.errors(specification, self.owner)
         errors += output_errors(specification)
+        errors += self._image_errors(specification)
         if target is not None:
             errors += _target_errors(specification, target)
+            if self.owner and (problem := account_problem(self.settings, target.name, self.owner)):
+                errors.append(problem)
         if errors or target is None:
             raise InvalidRequest(errors)
-        return Accepted(specification, target.name, stores)
+        return Accepted(
+            specification,
+            target.name,
+            stores,
+            body,
+            specification.case,
+            specification.case_version,
+            dict(specification.values),
+        )
+
+    def _image_errors(self, specification: JobSpecification) -> list[FieldError]:
+        image = specification.image
+        if specification.case is not None or image is None or not image.is_built:
+            return []
+        if self.cases is not None and self.cases.images.has(str(image.digest)):
+            return []
+        return [FieldError("#/image/digest", "is not an image that this gateway built")]
 
     def _target(self, specification: JobSpecification, errors: list[FieldError]) -> Target | None:
         name = specification.target or self.settings.default_target
@@ -78,14 +131,13 @@ class Acceptance:
             errors.append(FieldError("#/target", f"is not a target of this gateway ({_names(self.targets)})"))
         return self.targets.get(name)
 
-    def _input_errors(self, number: int, item: Input) -> list[FieldError]:
+    def _input_errors(self, number: int, item: Input, target: Target | None) -> list[FieldError]:
         if item.url is not None and (problem := self.urls.problem(item.url)):
             return [FieldError(f"#/inputs/{number}/url", problem)]
-        return [
-            FieldError(f"#/inputs/{number}/{kind}", f"{what} cannot be inputs yet: give the file's content or URL")
-            for kind, what in _LATER.items()
-            if getattr(item, kind) is not None
-        ]
+        if item.target_path is not None and target is not None:
+            problem = target_path_problem(item.target_path, input_roots(target))
+            return [FieldError(f"#/inputs/{number}/target_path", problem)] if problem else []
+        return []
 
     def _stores(self, specification: JobSpecification, body: Any, errors: list[FieldError]) -> tuple[NewStore, ...]:
         choices = specification.stores

@@ -38,7 +38,16 @@ def decode(cursor: str, kind: str, *types: type) -> tuple[str | int, ...]:
         raise _refuse() from None
     if not isinstance(found, list) or found[:1] != [kind] or [type(v) for v in found[1:]] != list(types):
         raise _refuse()
+    if not all(_is_storable(value) for value in found):
+        raise _refuse()
     return tuple(found[1:])
+
+
+def _is_storable(value: str | int) -> bool:
+    """Say whether a database takes a value: text in Unicode, a number of 64 bits."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def encode_moment(at: datetime) -> int:

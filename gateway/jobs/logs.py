@@ -25,6 +25,8 @@ MAX_PIECE = 8 * 1024 * 1024
 FOLLOW_INTERVAL = 1.0
 FOLLOW_INTERVAL_UNREACHABLE = 5.0
 _NO_FILE = 44
+BEGINS_AGAIN = b"\n--- the log was cut and begins again ---\n"
+"""Told to who follows a log that became shorter."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class LogService:
         return await self._from_target(log, offset, limit)
 
     async def follow(self, job_id: str, owner: str, stream: str, first: LogPiece) -> AsyncGenerator[bytes, None]:
-        """Yield what follows `first` until the job has ended."""
+        """Yield what follows `first` until the job has ended. A log that was cut is told from its start again."""
         offset = first.end
         pause = FOLLOW_INTERVAL
         while True:
@@ -92,6 +94,10 @@ class LogService:
                 pause = FOLLOW_INTERVAL
             except TargetUnreachable:
                 piece, pause = EMPTY, FOLLOW_INTERVAL_UNREACHABLE
+            if piece is not EMPTY and piece.start < offset:  # it was cut, or another attempt has begun
+                offset = 0
+                yield BEGINS_AGAIN
+                continue
             if not piece.data and log.ended:
                 break
             if piece.data:
@@ -117,7 +123,7 @@ class LogService:
         return _Log(
             name=FILES[stream],
             ended=State(row["state"]) in ENDED,
-            target=row["target"],
+            target=row["lane"],
             control_folder=attempt["control_folder"] if attempt is not None else None,
             store=stores[0]["store"] if stores else None,
             place=Place(job_id, row["owner"], row["case"], stores[0]["path"] if stores else None),

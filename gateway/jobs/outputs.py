@@ -98,8 +98,8 @@ class OutputService:
 
         def read(connection: Connection) -> tuple[list[OutputFolder | OutputFile], bool]:
             owned(connection, job_id, owner)
-            mine = _stores_of(connection, job_id)
-            store = _chosen(mine, wanted.store)["store"]
+            mine = stores_of_job(connection, job_id)
+            store = chosen_store(mine, wanted.store)["store"]
             many = wanted.limit + 1
             files = catalogue.files(
                 connection,
@@ -135,7 +135,7 @@ class OutputService:
 
         def read(connection: Connection) -> tuple[Row, Row, Row | None]:
             row = owned(connection, job_id, owner)
-            chosen = _chosen(_stores_of(connection, job_id), store)
+            chosen = chosen_store(stores_of_job(connection, job_id), store)
             return row, chosen, catalogue.get(connection, job_id, chosen["store"], path)
 
         row, chosen, found = await self.database.read(read)
@@ -167,7 +167,7 @@ class OutputService:
 
         def read(connection: Connection) -> tuple[Row, Row]:
             row = owned(connection, job_id, owner)
-            return row, _chosen(_stores_of(connection, job_id), store)
+            return row, chosen_store(stores_of_job(connection, job_id), store)
 
         row, chosen = await self.database.read(read)
         place = Place(job_id, row["owner"], row["case"], chosen["path"])
@@ -182,14 +182,16 @@ class OutputService:
         return self.stores[name]
 
 
-def _stores_of(connection: Connection, job_id: str) -> list[Row]:
+def stores_of_job(connection: Connection, job_id: str) -> list[Row]:
+    """Return the stores of a job, its first one first; raises `NotFound` where it has none."""
     found = job_table.stores_of(connection, [job_id]).get(job_id, [])
     if not found:
         raise NotFound("the job has no store")
     return list(found)
 
 
-def _chosen(stores: list[Row], name: str | None) -> Row:
+def chosen_store(stores: list[Row], name: str | None) -> Row:
+    """Return the store of that name, the first one for None; raises `InvalidRequest` where it is not there."""
     for row in stores:
         if name is None or row["store"] == name:
             return row

@@ -10,15 +10,10 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from gateway.errors import FieldError, InvalidRequest
+from gateway.model.pointers import pointer as pointer  # noqa: PLC0414  (it is also found here)
 
 MAX_ERRORS = 50
 _LEADING_FIELD = re.compile(r"^([a-z_]+): ")
-
-
-def pointer(parts: Iterable[str | int]) -> str:
-    """Return a JSON pointer as a URI fragment (RFC 6901), such as ``#/stores/0/path``."""
-    escaped = (str(part)[:200].replace("~", "~0").replace("/", "~1") for part in parts)
-    return "#" + "".join("/" + quote(part, safe="!$&'()*+,;=:@~", errors="replace") for part in escaped)
 
 
 def strip_tags(location: Sequence[str | int], body: Any) -> list[str | int]:
@@ -72,7 +67,7 @@ def invalid_query(error: ValidationError) -> InvalidRequest:
 
 def refuse_query(name: str, detail: str) -> InvalidRequest:
     """Return the problem of one query parameter."""
-    return InvalidRequest([FieldError(f"?{name}", detail)])
+    return InvalidRequest([FieldError(f"?{quote(name[:200], safe='', errors='replace')}", detail)])
 
 
 def find_bad_text(value: Any, place: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:

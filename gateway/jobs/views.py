@@ -59,8 +59,15 @@ def job_links(job_id: str) -> Links:
     )
 
 
-def job_of(row: Row, stores: Sequence[Row]) -> Job:
-    """Return a job; `spec` is None where the row has none."""
+def job_of(row: Row, stores: Sequence[Row], waits_for: Mapping[str, Sequence[str]] | None = None) -> Job:
+    """Return a job; `spec` is None where the row has none.
+
+    Parameters
+    ----------
+    waits_for
+        Ids of the jobs that it waits for, by kind (``after_success``, ``after_end``).
+    """
+    waits_for = waits_for or {}
     per_store = {
         item["store"]: StoreOutputs(state=OutputsState(item["state"]), count=item["count"], bytes=item["bytes"])
         for item in stores
@@ -68,6 +75,9 @@ def job_of(row: Row, stores: Sequence[Row]) -> Job:
     progress = row["progress"]
     return Job(
         **{name: row[name] for name in _PLAIN},
+        values=row["values"] or {},
+        after_success=waits_for.get("after_success", ()),
+        after_end=waits_for.get("after_end", ()),
         progress=Progress.model_validate(progress) if progress else None,
         outputs=OutputsSummary(
             state=worst_outputs([item.state for item in per_store.values()]),
@@ -80,7 +90,8 @@ def job_of(row: Row, stores: Sequence[Row]) -> Job:
     )
 
 
-_PLAIN = tuple(name for name in Job.model_fields if name not in {"progress", "outputs", "spec", "links"})
+_MADE = {"values", "after_success", "after_end", "progress", "outputs", "spec", "links", "changes", "preview"}
+_PLAIN = tuple(name for name in Job.model_fields if name not in _MADE)
 
 
 def attempt_of(row: Row) -> Attempt:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from gateway.model.base import Time
 from gateway.model.states import OutputsState, State
+
+PROBLEM_PREFIX = "urn:science-gateway:problem:"
+"""Before the word of an error that makes the type of its problem."""
 
 
 class Answer(BaseModel):
     """Base of what the API answers: frozen; unknown fields are ignored, so that older clients go on working."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
+
+
+def sometimes(*names: str) -> ConfigDict:
+    """Return the configuration of a model of which not every answer has these fields: its schema says so."""
+
+    def relax(schema: dict[str, Any]) -> None:
+        schema["required"] = [name for name in schema.get("required", ()) if name not in names]
+
+    return ConfigDict(json_schema_extra=relax)
 
 
 class Progress(Answer):
@@ -49,8 +61,50 @@ class Links(Answer):
     script: str
 
 
+class Change(Answer):
+    """What differs in one place; None where there is nothing (long texts are cut, and end with ``…``)."""
+
+    pointer: str
+    before: JsonValue = None
+    after: JsonValue = None
+
+
+class FieldProblem(Answer):
+    """What is wrong, or may go wrong, and where: `pointer` is a JSON pointer into the specification."""
+
+    pointer: str
+    detail: str
+
+
+class Preview(Answer):
+    """What a dry run found out.
+
+    Attributes
+    ----------
+    script
+        The batch script as far as it is known before staging: without the job's own folders and credentials.
+    request
+        What would be kept to ask again with changes.
+    problems
+        What does not make the request invalid and may still stop the job.
+    estimated_start
+        When the scheduler believes that it could start; None where it does not say.
+    """
+
+    script: str | None = None
+    request: dict[str, Any] = Field(default_factory=dict)
+    problems: list[FieldProblem] = Field(default_factory=list)
+    estimated_start: Time | None = None
+
+
 class Job(Answer):
-    """A job as the API shows it (contract: the job). Lists leave out `spec`."""
+    """A job as the API shows it (contract: the job). Lists leave out `spec`.
+
+    `changes` (what differs from the job before) stands only in the answer of a rerun, `preview` only in that of a dry
+    run.
+    """
+
+    model_config = sometimes("spec", "changes", "preview")
 
     id: str
     version: int
@@ -62,9 +116,16 @@ class Job(Answer):
     owner: str
     project: str | None = None
     case: str | None = None
+    case_version: str | None = None
+    values: dict[str, JsonValue] = Field(default_factory=dict)
     sweep: str | None = None
+    sweep_index: int | None = None
     rerun_of: str | None = None
+    after_success: list[str] = Field(default_factory=list)
+    after_end: list[str] = Field(default_factory=list)
+    hold: bool = False
     tags: dict[str, str] = Field(default_factory=dict)
+    notes: str | None = None
     target: str
     stores: list[str] = Field(default_factory=list)
     scheduler_id: str | None = None
@@ -80,12 +141,29 @@ class Job(Answer):
     outputs: OutputsSummary = OutputsSummary()
     spec: dict[str, Any] | None = None
     links: Links
+    changes: list[Change] | None = None
+    preview: Preview | None = None
 
 
 class JobPage(Answer):
     """A page of jobs."""
 
     items: list[Job]
+    next_cursor: str | None = None
+
+
+class BulkItem(Answer):
+    """What became of one job: `done`, or the problem."""
+
+    id: str
+    done: bool
+    problem: Problem | None = None
+
+
+class BulkPage(Answer):
+    """What became of each job that was asked for."""
+
+    items: list[BulkItem]
     next_cursor: str | None = None
 
 
@@ -176,6 +254,8 @@ class StoreInfo(Answer):
 
 class Problem(Answer):
     """RFC 9457 problem."""
+
+    model_config = sometimes("errors", "hint")
 
     type: str
     title: str

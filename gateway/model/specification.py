@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints, model_validator
 
 from gateway.model.base import Digest, Line, Memory, Model, Name, Walltime, text_problem
+from gateway.model.expressions import expression_problem
 
 MAX_ARGUMENT = 100 * 1024
 """Bytes of one argument or variable. Linux takes 128 KiB (MAX_ARG_STRLEN); the rest is left to the wrapper."""
@@ -64,19 +65,28 @@ Argument = Annotated[str, AfterValidator(_argument)]
 """Text that a process can be given as one argument."""
 
 Url = Annotated[Line, StringConstraints(max_length=2048)]
+_BUILT = re.compile(r"^built:[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
 class Image(Model):
-    """A container image: where it comes from and, for proof, the SHA-256 of the file."""
+    """A container image: where it comes from and, for proof, the SHA-256 of the file.
+
+    ``built:<name>`` with a digest is an image that the gateway built itself and delivers to the target.
+    """
 
     ref: Url
     digest: Digest | None = None
     mirrors: tuple[Url, ...] = Field(default=(), max_length=16)
 
+    @property
+    def is_built(self) -> bool:
+        """Whether the gateway has the file itself."""
+        return _BUILT.match(self.ref) is not None and self.digest is not None and not self.mirrors
+
     @model_validator(mode="after")
     def _supported(self) -> Self:
         for ref in (self.ref, *self.mirrors):
-            if not re.match(r"^(https?://[^\s/@]+/\S+|file:///\S+|/\S+)\Z", ref):
+            if not re.match(r"^(https?://[^\s/@]+/\S+|file:///\S+|/\S+)\Z", ref) and not self.is_built:
                 raise ValueError(
                     "is not an image reference that this gateway can fetch: use https://…, http://… (without a "
                     "user name in it), file:///… or a path on the target"
@@ -172,6 +182,105 @@ class Retry(Model):
     reasons: tuple[str, ...] = ("node_failed", "image_pull_failed")
 
 
+Label = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
+Unit = Annotated[Line, StringConstraints(min_length=1, max_length=40)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _pattern(value: str) -> str:
+    if problem := expression_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A POSIX extended regular expression with one group."""
+
+
+def one_way(rule: Any) -> None:
+    """Raise `ValueError` unless a rule of progress says in exactly one way where its value comes from."""
+    if (rule.command is None) == (rule.file is None):
+        raise ValueError("needs either file (with pattern) or command")
+    if (rule.file is None) != (rule.pattern is None):
+        raise ValueError("file and pattern go together")
+
+
+class ProgressRule(Model):
+    """How far the payload is: the last line of `file` that `pattern` matches, or what `command` prints.
+
+    `pattern` is a POSIX extended regular expression whose one group gives the value; `command` runs in the container
+    and prints a number. `min` and `max` are the values at the beginning and at the end.
+    """
+
+    file: RelativePath | None = None
+    pattern: Pattern | None = None
+    command: tuple[Argument, ...] | None = Field(default=None, min_length=1, max_length=1000)
+    min: Finite = 0.0
+    max: Finite = 1.0
+    unit: Unit | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        one_way(self)
+        if self.min == self.max:
+            raise ValueError("min and max are the same")
+        return self
+
+
+SeriesName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+class SeriesColumn(Model):
+    """A column of a data series: its name in the file, and how people read it."""
+
+    name: Label
+    label: Label | None = None
+    unit: Unit | None = None
+
+
+class DataSeries(Model):
+    """A table that the payload writes and that grows while it runs, for live plots.
+
+    `format` follows from the file's ending where it is not given: ``.csv``, ``.json``, ``.jsonl``; else columns
+    between spaces. `x` names the column of the horizontal axis. Without `columns` the file's own heads count.
+    """
+
+    name: SeriesName
+    label: Label | None = None
+    file: RelativePath
+    format: Literal["csv", "json", "whitespace"] | None = None
+    x: Label | None = None
+    columns: tuple[SeriesColumn, ...] = Field(default=(), max_length=200)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise ValueError("columns: a column is named twice")
+        if self.x is not None and names and self.x not in names:
+            raise ValueError(f"x: {self.x!r} is not one of the columns")
+        if self.file.endswith("/"):
+            raise ValueError("file: must name a file")
+        return self
+
+
+class SaveAndStop(Model):
+    """A command that runs in the container before the payload is told to end."""
+
+    command: tuple[Argument, ...] = Field(min_length=1, max_length=1000)
+
+
+JobId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+
+def _notes(value: str) -> str:
+    if problem := text_problem(value, newlines=True):
+        raise ValueError(problem)
+    return value
+
+
+Notes = Annotated[str, StringConstraints(max_length=64 * 1024), AfterValidator(_notes)]
+ValueName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 TagName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 
@@ -188,7 +297,7 @@ class JobSpecification(Model):
     """The body of ``POST /api/v1/jobs``; unknown fields are refused.
 
     ``command`` is an argument list; ``script`` is bash text instead. ``image: null`` runs on the host where
-    the target allows it.
+    the target allows it. With a ``case`` the rest comes from the case and its ``values``.
     """
 
     name: Annotated[Line, StringConstraints(min_length=1, max_length=200)] = "job"
@@ -207,11 +316,29 @@ class JobSpecification(Model):
     sync: Sync = Sync()
     retry: Retry = Retry()
     tags: dict[TagName, Annotated[Line, StringConstraints(max_length=256)]] = Field(default_factory=dict, max_length=64)
+    case: Name | None = None
+    case_version: Digest | None = None
+    values: dict[ValueName, JsonValue] = Field(default_factory=dict, max_length=1000)
+    progress: ProgressRule | None = None
+    data: tuple[DataSeries, ...] = Field(default=(), max_length=50)
+    save_and_stop: SaveAndStop | None = None
+    after_success: tuple[JobId, ...] = Field(default=(), max_length=100)
+    after_end: tuple[JobId, ...] = Field(default=(), max_length=100)
+    notes: Notes | None = None
+
+    @model_validator(mode="after")
+    def _runs_something(self) -> Self:
+        if self.command is not None and self.script is not None:
+            raise ValueError("needs either command or script, not both")
+        if self.command is None and self.script is None and self.case is None:
+            raise ValueError("needs either command or script")
+        for name in ("values", "case_version"):
+            if getattr(self, name) and self.case is None:
+                raise ValueError(f"{name}: goes with a case")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.command is None) == (self.script is None):
-            raise ValueError("needs either command or script")
         if self.command is not None and not self.command[0]:
             raise ValueError("command: the program's name is empty")
         if self.script is not None and not self.script.strip():
@@ -232,6 +359,9 @@ class JobSpecification(Model):
         names = [choice.store for choice in self.stores]
         if len(set(names)) != len(names):
             raise ValueError("stores: a store is named twice")
+        series = [item.name for item in self.data]
+        if len(set(series)) != len(series):
+            raise ValueError("data: a series is named twice")
         return self
 
 

@@ -45,6 +45,7 @@ gw_begin() {
   gw_deadline=$((gw_end - reserve)) gw_patience=$reserve
   if ((gw_patience < 60000)); then gw_patience=60000; fi
   gw_hundredths "$gw_kill_delay" && gw_kill_time=$gw_number
+  gw_begin_beside
   gw_trap_signals
 }
 
@@ -340,6 +341,7 @@ gw_on_exit() {
   gw_outcome=not_started
   if [[ -n $gw_payload_pid ]]; then
     gw_outcome=stopped
+    gw_end_beside
     gw_end_payload
   fi
   if gw_syncer_lives; then printf 'quit\n' >&"$gw_wire"; fi

@@ -624,7 +624,8 @@ pull_check_request() {
     return 1
   fi
   for source in "${pull_sources[@]}"; do
-    case $source in /?* | file:///?*) continue ;; esac
+    # the gateway puts what it built (built:NAME) into the cache before it submits a job
+    case $source in /?* | file:///?* | built:?*) continue ;; esac
     # an address without blanks, quotes and control characters is one word in a downloader's input
     if [[ ${source,,} =~ ^https?://[^[:space:][:cntrl:]\"\\]+$ ]]; then
       pull_urls+=("$source")
@@ -665,6 +666,12 @@ pull_get() {
     fi
   fi
   if pull_stopping; then pull_fail interrupted "stopped during the download"; return 1; fi
+  case ${pull_sources[0]} in
+    built:*)
+      pull_fail unreachable "the image ${pull_sources[0]#built:}, which the gateway had put into $pull_cache, is not there any more; a new attempt of the job brings it again"
+      return 1
+      ;;
+  esac
   printf -v words '; %s' ${pull_blame[@]+"${pull_blame[@]}"}
   pull_fail "${pull_worst:-unreachable}" "no source gave the image${pull_want:+ sha256:$pull_want}: ${words#; }"
 }

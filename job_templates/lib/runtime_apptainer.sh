@@ -26,6 +26,11 @@ gw_apptainer_family_prepare() {
   gw_payload_make_private gw_apptainer_family_clear && mkdir -- "$gw_payload_private/work"
 }
 
+# Make what a container beside the payload's needs: a folder of its own.
+gw_apptainer_family_beside() {
+  gw_payload_make_private gw_apptainer_family_clear && mkdir -- "$gw_payload_private/work"
+}
+
 # Run the payload by program $1, then remove its private folder.
 gw_apptainer_family_run() {
   local status
@@ -55,6 +60,8 @@ gw_apptainer_family_clear() {
 gw_apptainer_available() { gw_payload_has apptainer apptainer; }
 # Make image file $1 usable.
 gw_apptainer_prepare() { gw_apptainer_family_prepare "$1"; }
+# Make what a container beside the payload's needs.
+gw_apptainer_beside() { gw_apptainer_family_beside; }
 # Run the payload.
 gw_apptainer_run() { gw_apptainer_family_run apptainer; }
 # Ask, then force after $1 seconds.
@@ -65,6 +72,8 @@ gw_apptainer_alive() { gw_payload_alive; }
 gw_singularity_available() { gw_payload_has singularity singularity; }
 # Make image file $1 usable.
 gw_singularity_prepare() { gw_apptainer_family_prepare "$1"; }
+# Make what a container beside the payload's needs.
+gw_singularity_beside() { gw_apptainer_family_beside; }
 # Run the payload.
 gw_singularity_run() { gw_apptainer_family_run singularity; }
 # Ask, then force after $1 seconds.

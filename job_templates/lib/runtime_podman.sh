@@ -31,6 +31,12 @@ gw_podman_prepare() {
   gw_payload_pidfile=$gw_payload_private/pid
 }
 
+# Make what a container beside the payload's needs: a folder and state of its own.
+gw_podman_beside() {
+  gw_payload_make_private gw_podman_clear || return 1
+  gw_payload_pidfile=$gw_payload_private/pid
+}
+
 # Fill gw_podman_words: podman with all its state in folder $1, because batch jobs have no login session. Its locks are
 # files there, because those in shared memory belong to the account, and each new folder would free all of them.
 gw_podman_use() {

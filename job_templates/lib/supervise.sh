@@ -62,9 +62,11 @@ gw_wait_payload() {
     gw_look
     if [[ -n $gw_stop ]]; then
       gw_status stopping "reason=$gw_stop"
+      gw_save_payload
       gw_end_payload
       break
     fi
+    gw_follow_progress
     gw_pause 0.2
   done
   # A signal to the whole session may have reached the payload first.
@@ -81,6 +83,7 @@ gw_wait_payload() {
   gw_over=$gw_time
   gw_now
   gw_payload_ended_at=$gw_at
+  gw_last_progress
   gw_status payload_ended "exit_code:=$gw_exit"
 }
 

@@ -4,7 +4,7 @@
 # over, and within seconds of the script's death. Its rclone never outlives it.
 #
 # Words on its standard input: `final END` (make the final pass; be over by END, a time of gw_clock; an earlier END may
-# follow), `payload PID` (its process group), `quit`. Variables from the script's process: gw_sync_parent,
+# follow), `payload PID` (its process group), `beside PID` (that of what runs beside it), `quit`. Variables from the script's process: gw_sync_parent,
 # gw_sync_token, gw_sync_folder, gw_sync_runtime.
 
 # The whole syncer.
@@ -37,7 +37,7 @@ gw_sync_begin() {
   for name in "${!RCLONE_@}"; do unset -v "$name"; done
   gw_token=$gw_sync_token gw_folder=$gw_sync_folder gw_kind=$gw_sync_runtime
   gw_order='' gw_heard='' gw_final_end=0 gw_next_watch=0 gw_next_pass=0 gw_wanted=0 gw_served=0 gw_passes_made=0 gw_failures=0
-  gw_manifest_written='' gw_last_good='' gw_final_run='' gw_payload_pid='' gw_names=() gw_values=() gw_guard=()
+  gw_manifest_written='' gw_last_good='' gw_final_run='' gw_payload_pid='' gw_beside_pid='' gw_names=() gw_values=() gw_guard=()
   gw_hundredths "$gw_sync_settle" && gw_settle=$gw_number
   gw_physical=$(cd -P -- "$gw_folder" && pwd -P)
   gw_clock
@@ -68,6 +68,7 @@ gw_sync_tick() {
     case $word in
       final) gw_order=final gw_final_end=$value ;;
       payload) gw_payload_pid=$value ;;
+      beside) gw_beside_pid=$value ;;
       quit) gw_order=quit ;;
     esac
   elif (($? > 128)); then
@@ -394,6 +395,7 @@ gw_sync_mourn() {
   (
     exec {gw_log}>&-
     "gw_${gw_kind}_available"
+    if [[ -n $gw_beside_pid ]]; then (gw_force_beside); fi
     "gw_${gw_kind}_stop" 1
   ) >>"$gw_control/script.log" 2>&1 &
   stopper=$!

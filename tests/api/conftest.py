@@ -14,11 +14,17 @@ import pytest
 from gateway.api.server import Running, listening
 from gateway.app import Gateway
 from gateway.db import jobs, outputs
+from gateway.errors import Conflict
+from gateway.model.people import Person, Role, Scope
 from gateway.model.states import State
+from gateway.model.users import NewToken, NewUser
 from gateway.settings import Settings, parse
 from gateway.storage.stores.base import Place
+from tests.databases import lay_database
 
 JOBS = "/api/v1/jobs"
+PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
+"""Options of clients that speak plain HTTP: reading certificates for TLS takes a while."""
 
 
 def specification(**changes: Any) -> dict[str, Any]:
@@ -57,6 +63,14 @@ class Site:
     running: Running
     http: httpx.AsyncClient
     token: str
+
+    async def join(self, name: str, role: Role = Role.USER, scopes: tuple[Scope, ...] | None = None) -> str:
+        """Let a person in and return a token of theirs."""
+        people = self.gateway.people
+        with contextlib.suppress(Conflict):
+            await people.add_user(NewUser(name=name, role=role))
+        admin = Person(self.gateway.owner, Role.ADMIN)
+        return (await people.add_token(NewToken(person=name, scopes=scopes), admin)).secret
 
     async def submit(self, **changes: Any) -> dict[str, Any]:
         """Submit a job and return it."""
@@ -100,10 +114,12 @@ class Site:
 @contextlib.asynccontextmanager
 async def open_site(settings: Settings) -> AsyncIterator[Site]:
     """Open a gateway that serves and does not drive."""
+    if settings.gateway.database.startswith("sqlite:///{data}/"):
+        lay_database(settings.gateway.data_folder)
     async with Gateway(settings, drive=False) as gateway, listening(gateway) as running:
         token = running.token_file.read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20, **PLAIN) as http:
             yield Site(gateway, running, http, token)
 
 

@@ -154,7 +154,7 @@ QUERIES = [
     (JOBS, "limit=ten", "?limit"),
     (JOBS, "limit=1&limit=2", "?limit"),
     (JOBS, "state=sleeping", "?state"),
-    (JOBS, "sort=name", "?sort"),
+    (JOBS, "sort=spec", "?sort"),
     (JOBS, "tag=%24.x%22:1", "?tag"),
     (JOBS, "cursor=", "?cursor"),
     (JOBS, "cursor=nonsense", "?cursor"),
@@ -182,8 +182,8 @@ async def test_a_method_that_is_not_there_names_those_that_are(site: Site) -> No
     answer = await site.http.put(JOBS, json={})
     assert (answer.status_code, answer.json()["type"]) == (405, "urn:science-gateway:problem:method-not-allowed")
     assert answer.headers["Allow"] == "GET, HEAD, POST"
-    patched = await site.http.patch(f"{JOBS}/x", json={})
-    assert (patched.status_code, patched.headers["Allow"]) == (405, "DELETE, GET, HEAD")
+    put = await site.http.put(f"{JOBS}/x", json={})
+    assert (put.status_code, put.headers["Allow"]) == (405, "DELETE, GET, HEAD, PATCH")
     assert (await site.http.request("OPTIONS", JOBS)).status_code == 405
     assert (await site.http.request("BREW", JOBS)).status_code == 405
 

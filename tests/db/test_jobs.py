@@ -10,7 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from gateway.db import events, jobs
+from gateway.db import events, job_lists, jobs
 from gateway.db.database import Database
 from gateway.db.tables import metadata
 from gateway.model.states import IllegalTransition, State
@@ -117,7 +117,7 @@ def test_a_filter_by_tag_matches_the_whole_value(database: Database) -> None:
     for number, tags in enumerate([{"study": "re"}, {"study": "re-scan"}, {"other": "re"}, {}]):
         _insert(database, f"{number}1111111-1111-4111-8111-111111111111", tags=tags)
     with database.engine.begin() as connection:
-        exact = jobs.page(connection, jobs.JobFilter(tag=("study", "re")), limit=10)
-        named = jobs.page(connection, jobs.JobFilter(tag=("study", None)), limit=10)
+        exact = job_lists.page(connection, job_lists.JobFilter(tag=("study", "re")), limit=10)
+        named = job_lists.page(connection, job_lists.JobFilter(tag=("study", None)), limit=10)
     assert [row["id"][0] for row in exact] == ["0"]
     assert [row["id"][0] for row in named] == ["1", "0"]

@@ -40,6 +40,7 @@ class RunningGateway:
 
     def __init__(self, folder: Path, raw: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self.raw = raw
         self.data = folder / "data"
         self.config = folder / "gateway.toml"
         lines = [f'[gateway]\ndata = "{self.data}"\nlisten = "127.0.0.1:0"\n']

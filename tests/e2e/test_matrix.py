@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from azure.storage.blob import ContainerClient
-from running import RunningGateway
+from running import ENDED, RunningGateway, wait_until
 from sections import local_target, ssh_target
 
 from testbed.azurite import Azurite
@@ -29,9 +29,10 @@ for step in 1 2 3 4 5 6 7 8; do
   echo "step $step" >> log.solver
   printf '%s' "$step" > "VTK/field_$step.vtk"
   printf '%s' "$step" > "VTK/walls/wall $step.vtk"
-  sleep 0.4
+  if [ "$step" = 4 ]; then for i in $(seq 600); do [ ! -e seen ] || break; sleep 0.2; done; fi
 done
 """
+"""Half of it waits until somebody has seen the other half in the store."""
 FILES = {f"VTK/field_{n}.vtk": str(n) for n in range(1, 9)}
 FILES |= {f"VTK/walls/wall {n}.vtk": str(n) for n in range(1, 9)}
 FILES |= {"log.solver": "".join(f"step {n}\n" for n in range(1, 9)), "runs": "run\n"}
@@ -84,19 +85,35 @@ def gateway(start_gateway, cluster: Cluster, plain_sshd: SshSite, azurite: Azuri
 
 @pytest.fixture(scope="module")
 def jobs(gateway: RunningGateway, image: dict[str, str]) -> dict[tuple[str, str], str]:
-    """All runs, submitted at once."""
-    return {
+    """All runs, submitted at once; each goes on when its first outputs were seen."""
+    found = {
         (target, store): gateway.submit(
             name=f"{target} to {store}",
             target=target,
             stores=[store],
             image=image,
             script=SCRIPT,
+            exclude=["seen"],
             sync={"interval": 1, "settle": 0, "reserve": 30},
             resources={"walltime": 300, "memory": "200M"},
         )
         for target, store in RUNS
     }
+    waiting = dict(found)
+
+    def all_seen() -> bool:
+        for (target, store), job_id in list(waiting.items()):
+            events = gateway.events(job_id)
+            if any(e["kind"] == "outputs" and e["data"].get("new") for e in events):
+                workdir = gateway.raw["targets"][target].get("workdir", f"{gateway.data}/work")
+                Path(workdir, job_id, "seen").touch()
+                del waiting[target, store]
+            elif any(e["data"].get("to") in ENDED for e in events if e["kind"] == "state"):
+                del waiting[target, store]  # its own test will say what is wrong
+        return not waiting
+
+    wait_until(all_seen, 120, "outputs of every job")
+    return found
 
 
 @pytest.mark.parametrize(("target", "store"), RUNS)

@@ -20,6 +20,7 @@ from gateway.engine.timing import Timing
 from gateway.jobs.views import Row
 from gateway.model.states import ENDED, State
 from gateway.settings import Settings
+from tests.databases import lay_database
 
 FAST = Timing(
     record_grace=1.0,
@@ -60,7 +61,7 @@ class EngineSite:
         self.engine = Engine(
             database=found.database,
             settings=found.settings,
-            targets=found.targets,
+            targets=found.lanes,
             stores=found.stores,
             bell=found.bell,
             board=found.board,
@@ -134,9 +135,11 @@ async def open_site(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
             "targets": {"here": target},
             "stores": {"folder": store},
         }
+        lay_database(tmp_path / "data")
         gateway = await stack.enter_async_context(Gateway(Settings.model_validate({**raw, **sections}), drive=False))
         for target in gateway.targets.values():
-            await bring_rclone(target)
+            if target.transport.kind == "local":
+                await bring_rclone(target)
         made = EngineSite(gateway)
         stack.push_async_callback(made.stop)
         return made

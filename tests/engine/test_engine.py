@@ -181,7 +181,7 @@ async def test_a_refused_login_is_tried_again_when_a_person_asks_for_a_check(sit
     async with asyncio.timeout(10):
         while site.gateway.board["here"].state != "needs_login":
             await asyncio.sleep(0.05)
-    await site_routes.check_target(site.gateway, SimpleNamespace(path={"name": "here"}))
+    await site_routes.check_target(site.gateway, SimpleNamespace(path={"name": "here"}, owner=site.gateway.owner))
     assert (await site.ended(job_id))["state"] == "succeeded"
 
 
@@ -215,7 +215,7 @@ async def test_jobs_of_a_target_that_is_configured_no_more_are_unknown_and_can_b
             jobs.change_state(connection, running, state)
 
     await site.gateway.database.write(move)
-    site.gateway.targets.pop("gone")
+    site.gateway.lanes.pop("gone")
     await site.start()
     assert (await site.row(running))["state"] == "unknown"
     assert (await site.gateway.jobs.abandon(running, site.gateway.owner)).state == "lost"

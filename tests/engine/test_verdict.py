@@ -194,3 +194,25 @@ def test_any_sight_leads_to_a_legal_state_and_no_success_without_evidence(known,
         assert asked
         assert record is not None
         assert known.state is State.UNKNOWN
+
+
+def test_a_job_that_could_not_start_because_of_another_is_cancelled_with_that_reason() -> None:
+    known = replace(KNOWN, cancel_requested=True, dependency_failed="it was to start after the success of 'a'")
+    for phase, reason in ((Phase.ENDED, None), (Phase.ENDED, "terminated")):
+        found = ending(decide(known, seen(RecordUpdate(exists=True), SchedulerJob("7", phase, reason=reason)), TIMING))
+        assert found == Ending(State.CANCELLED, "dependency_failed", known.dependency_failed, None)
+    stopped = replace(CLAIMED, final=final(outcome="not_started", exit_code=None, reason="cancelled_by_user"))
+    found = ending(decide(known, seen(stopped), TIMING))
+    assert found == Ending(State.CANCELLED, "dependency_failed", known.dependency_failed, None)
+    by_scheduler = SchedulerJob("7", Phase.ENDED, reason="dependency_failed")
+    late = replace(KNOWN, missing_since=T0)
+    found = ending(decide(late, seen(RecordUpdate(exists=True), by_scheduler, at=60), TIMING))
+    assert found is not None
+    assert (found.state, found.reason) == (State.CANCELLED, "dependency_failed")
+
+
+def test_a_job_that_ran_to_its_end_all_the_same_is_what_its_record_says() -> None:
+    known = replace(KNOWN, cancel_requested=True, dependency_failed="too late")
+    assert ending(decide(known, seen(replace(CLAIMED, final=final())), TIMING)) == Ending(
+        State.SUCCEEDED, None, None, 0
+    )

@@ -162,6 +162,17 @@ def test_an_image_leaves_out_what_no_container_needs(bench: Bench) -> None:
     assert [name for name in kept if any(word in name for word in words)] == []
 
 
+def test_what_a_recipe_keeps_is_spared_by_its_own_removals_and_by_no_others(bench: Bench) -> None:
+    text = RECIPE.replace("/usr/lib/perl,", '/usr/lib/perl, "/usr/lib/python3/numpy/*", "/usr/bin/*",')
+    spared = "[/usr/lib/perl/strict.pm, /usr/lib/python3/numpy/core.py, /usr/bin/python*, /var/cache/apt/pkgcache.bin]"
+    bench.recipe.write_text(f"{text}keep: {spared}\n")
+    root = unpacked(bench.build(), bench.root / "image")
+    kept = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+    assert {"usr/lib/python3/numpy/core.py", "usr/bin/python3", "usr/bin/python3.11"} <= kept
+    assert not {"usr/bin/su", "usr/lib/perl/strict.pm", "var/cache/apt/pkgcache.bin"} & kept
+
+
 def test_everyone_can_read_an_image_and_nothing_in_it_raises_rights(bench: Bench) -> None:
     root = unpacked(bench.build(), bench.root / "image")
 

@@ -41,6 +41,17 @@ def test_fifty_at_once_on_a_cold_cache_make_one_download(
     assert (mirror.total().gets, mirror.total().sent) == (1, len(image.data))
 
 
+def test_an_image_that_the_gateway_brought_is_found_and_one_that_is_gone_is_told(node: Node, image: Image) -> None:
+    gone = node.pull(image.digest, "built:tool")
+    assert gone.returncode == 1
+    assert f"the image tool, which the gateway had put into {node.cache}, is not there any more" in gone.stderr
+
+    brought = node.cache / f"{image.hex}.sif"
+    brought.write_bytes(image.data)
+    found = node.pull(image.digest, "built:tool")
+    assert (found.returncode, found.stdout.strip()) == (0, str(brought))
+
+
 def test_twelve_at_once_make_one_download_where_flock_does_not_work(node: Node, mirror: Mirror, image: Image) -> None:
     processes = [node.start(image.digest, mirror.url("good"), pull_locking="lease") for _ in range(12)]
     errors = [process.communicate(timeout=60)[1] for process in processes]

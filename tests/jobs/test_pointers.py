@@ -73,7 +73,10 @@ def test_text_that_is_not_unicode_is_found_wherever_it_is() -> None:
     assert find_bad_text({"a": ["ok", 1, None, {"b": "💾"}]}) is None
 
 
-@given(st.lists(st.one_of(st.text(max_size=30), st.integers(-(2**60), 2**60)), max_size=4))
+storable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+
+
+@given(st.lists(st.one_of(storable, st.integers(-(2**60), 2**60)), max_size=4))
 def test_a_cursor_brings_back_what_was_put_in(values: list[str | int]) -> None:
     cursor = cursors.encode("kind", *values)
     assert cursors.decode(cursor, "kind", *(type(value) for value in values)) == tuple(values)

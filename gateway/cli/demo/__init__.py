@@ -1,4 +1,5 @@
-"""The demo: the cavity job, end to end, on this machine.
+"""The demo: a job, end to end, on this machine.
 
-``python -m gateway.cli.demo [--target local|pbs|slurm]``. The clusters come from the test bed of a checkout.
+``python -m gateway.cli.demo [--target local|pbs|slurm] [--case cavity|openfoam|stirred-tank]``. The clusters come from
+the test bed of a checkout.
 """

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from gateway.cli.demo.cases import CASES
 from gateway.cli.demo.places import Places, default_places
 from gateway.cli.demo.play import play
 from gateway.cli.demo.screen import Screen
@@ -30,17 +31,24 @@ def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
 
 def demo(
     target: Annotated[str, typer.Option(help=f"One of {', '.join(TARGETS)}.")] = "local",
+    case: Annotated[
+        str, typer.Option(help=f"Run a case instead, its image delivered by the gateway: {', '.join(CASES)}.")
+    ] = "",
     folder: Annotated[Path | None, typer.Option(help="Keep the demo's data there.", show_default=False)] = None,
 ) -> None:
     """Run the cavity job, end to end, on this machine."""
     if target not in TARGETS:
         note(f"demo: there is no target {target!r}; choose one of {', '.join(TARGETS)}")
         raise typer.Exit(Exit.USAGE)
+    if case and case not in CASES:
+        note(f"demo: there is no case {case!r}; choose one of {', '.join(CASES)}")
+        raise typer.Exit(Exit.USAGE)
     for number in SIGNALS:
         signal.signal(number, _interrupt)
     try:
         with Screen() as screen:
-            status = play(target, Places(folder.absolute()) if folder else default_places(), screen)
+            places = Places(folder.absolute()) if folder else default_places()
+            status = play(target, places, screen, CASES.get(case))
     except GatewayError as error:
         note("\n".join(tell(error)))
         status = status_of(error)

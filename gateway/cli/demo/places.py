@@ -43,6 +43,11 @@ class Places:
         return self.folder / "images"
 
     @property
+    def built_images(self) -> Path:
+        """Images of cases, as a gateway keeps them; kept."""
+        return self.folder / "built-images"
+
+    @property
     def log(self) -> Path:
         """What the gateway said."""
         return self.folder / "gateway.log"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway import templates
+from gateway.cli.demo.cases import DemoCase
 from gateway.cli.demo.cavity import specification
 from gateway.cli.demo.image_server import serve_image
 from gateway.cli.demo.places import Places, fresh
@@ -24,7 +25,7 @@ from gateway.cli.story import verdict
 from gateway.cli.text import number_of, size
 from gateway.client import Gateway
 from gateway.errors import GatewayError
-from gateway.images.build import build_image
+from gateway.images.build import BuiltImage, build_image
 from gateway.model.job import Job
 from gateway.model.states import ENDED, OutputsState, State
 from gateway.storage.signing import load_or_create_key, verify
@@ -36,8 +37,14 @@ CANCEL_SECONDS = 40.0
 LOG_LINES = 15
 
 
-def play(target: str, places: Places, screen: Screen) -> int:
+def play(target: str, places: Places, screen: Screen, case: DemoCase | None = None) -> int:
     """Run the demo and return its exit status: 0 only if the job succeeded and its outputs are complete.
+
+    Parameters
+    ----------
+    case
+        A case to run, its image delivered by the gateway. Without one the cavity's solver is run by a specification,
+        and the node pulls the image from a mirror.
 
     Raises
     ------
@@ -46,12 +53,11 @@ def play(target: str, places: Places, screen: Screen) -> int:
     KeyboardInterrupt
         Somebody ended it; the job is cancelled and nothing is left running.
     """
-    screen.heading(f"The cavity job on {_WHERE[target]}")
+    screen.heading(f"The {case.name if case else 'cavity'} job on {_WHERE[target]}")
     with contextlib.ExitStack() as opened:
         opened.enter_context(fresh(places))
-        recipe = templates.folder() / "cases/cavity/image/recipe.yaml"
-        image = build_image(recipe, places.images, lambda sentence: screen.say("image", sentence))
-        screen.say("image", f"{image.path.name}, {size(image.path.stat().st_size)}, {image.digest[:19]}…")
+        image = _image(places, screen) if case is None else case.build(places, screen)
+        screen.say("image", f"{size(image.size)}, {image.digest[:19]}…")
         if target != "local":
             screen.say("cluster", "starting sshd, munge, slurmctld and two nodes")
         section = opened.enter_context(site(target))
@@ -60,8 +66,12 @@ def play(target: str, places: Places, screen: Screen) -> int:
         gateway = opened.enter_context(served(places))
         opened.enter_context(_no_job_left(gateway, screen))
         screen.say("gateway", f"serves {gateway.url}")
-        url = opened.enter_context(serve_image(image.path, "cavity.sqfs", MIRROR_PACE))
-        body = specification(target, url, image)
+        if case is None:
+            assert isinstance(image, BuiltImage)
+            url = opened.enter_context(serve_image(image.path, "cavity.sqfs", MIRROR_PACE))
+            body = specification(target, url, image)
+        else:
+            body = case.request(target)
         places.specification.write_text(json.dumps(body, indent=2) + "\n")
         job, early = _run(gateway, body, screen)
         _report(gateway, places, screen, job, early)
@@ -79,16 +89,21 @@ _WHERE = {
 }
 
 
+def _image(places: Places, screen: Screen) -> BuiltImage:
+    recipe = templates.folder() / "cases/cavity/image/recipe.yaml"
+    return build_image(recipe, places.images, lambda sentence: screen.say("image", sentence))
+
+
 def _run(gateway: Gateway, body: dict[str, object], screen: Screen) -> tuple[Job, set[str]]:
     """Submit the job and watch it; return it, and the outputs that were stored while the payload ran."""
-    job = gateway.submit(body)
+    job = gateway.submit(body).info
     screen.say("job", job.id)
     watcher = Watcher(gateway, job.id, screen)
     job = watcher.until_ended(JOB_SECONDS)
     if job.state not in ENDED:
         screen.say("job", f"not done after {JOB_SECONDS:.0f} s")
         _cancel_live(gateway, screen)
-        job = gateway.job(job.id)
+        job = gateway.job(job.id).info
     return job, watcher.early
 
 
@@ -108,7 +123,7 @@ def _cancel_live(gateway: Gateway, screen: Screen) -> None:
         if job.state not in ENDED:
             screen.say("job", f"cancelling {job.id[:8]}")
             gateway.cancel(job.id)
-            screen.say("job", verdict(gateway.wait(job.id, CANCEL_SECONDS)))
+            screen.say("job", verdict(gateway.wait(job.id, CANCEL_SECONDS).info))
 
 
 def _report(gateway: Gateway, places: Places, screen: Screen, job: Job, early: set[str]) -> None:

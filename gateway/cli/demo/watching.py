@@ -38,10 +38,10 @@ class Watcher:
         """Watch until the job has ended, at most so long; return it as it is then."""
         until = time.monotonic() + seconds
         while True:
-            job = self._gateway.job(self._job_id)
+            job = self._gateway.job(self._job_id).info
             self._events()
             if self._runs:
-                self._solver()
+                self._solver(job)
             if job.state in ENDED or time.monotonic() > until:
                 self._screen.bar_done()
                 return job
@@ -54,6 +54,8 @@ class Watcher:
 
     def _event(self, event: Event) -> None:
         data = event.data
+        if event.kind == "progress":
+            return  # the bar shows it
         if event.kind == "pull" and data.get("cached") is None:
             got, total = float(data.get("bytes") or 0), float(data.get("total") or 0)
             self._screen.bar("pull", f"{size(got)} of {size(total)}" if total else size(got), got, total)
@@ -70,7 +72,12 @@ class Watcher:
         elif phase in ("payload_ended", "stopping"):
             self._runs = False
 
-    def _solver(self) -> None:
+    def _solver(self, job: Job) -> None:
+        if job.case is not None:
+            if (at := job.progress) is not None:
+                words = f"{at.value:g} of {at.max:g} {at.unit or ''}".rstrip()
+                self._screen.bar("solver", words, at.value - at.min, at.max - at.min)
+            return
         content, self._offset = self._gateway.log(self._job_id, "stdout", self._offset)
         reached = simulated(content)
         if reached is not None:

@@ -30,6 +30,9 @@ class Runtime(ABC):
         called by another process of the attempt, which has called ``gw_x_available`` but not ``gw_x_prepare``.
     ``gw_x_alive``
         status 0 while anything of the payload lives.
+    ``gw_x_beside``
+        optional: makes what a second container needs that runs beside the payload's (``lib/beside.sh``), such as a
+        folder of its own. It is called in a process of its own, before ``gw_x_run``, with another ``gw_attempt``.
     """
 
     kind: ClassVar[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
@@ -85,11 +86,16 @@ class Submission:
         ``gw-`` and 12 hex digits: unique, stored before it is sent.
     control_folder
         Absolute; holds ``job.sh``, and gets ``scheduler.out`` and ``scheduler.err``.
+    after_success, after_end
+        Ids of jobs of the same scheduler that must have succeeded, or ended, before this one may start. Only where
+        the scheduler `has_queue`.
     """
 
     name: str
     control_folder: str
     resources: Resources
+    after_success: tuple[str, ...] = ()
+    after_end: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,8 @@ class Scheduler(ABC):
 
     kind: ClassVar[str]
     Settings: ClassVar[type[PluginSettings]]
+    has_queue: ClassVar[bool] = False
+    """Whether jobs can be held in its queue, and wait there for others (`hold`, `release`, `Submission.after_end`)."""
 
     @abstractmethod
     def check(self, resources: Resources) -> None:
@@ -152,6 +160,21 @@ class Scheduler(ABC):
     @abstractmethod
     def option_problem(self, option: str) -> str | None:
         """Say why a user may not set the directive option `option`, or None."""
+
+    def hold(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
+        """Keep queued jobs from starting: id -> None where done, else the scheduler's words."""
+        raise NotImplementedError(f"{self.kind} has no queue")
+
+    def release(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
+        """Undo `hold`; the answer is like that one's."""
+        raise NotImplementedError(f"{self.kind} has no queue")
+
+    def estimate(self, submission: Submission) -> Command[datetime | None] | None:
+        """Ask when a job would start, without submitting it; None where the scheduler cannot be asked.
+
+        The parser raises `SubmissionRejected` where the scheduler would not take the job.
+        """
+        return None
 
     def walltime(self, seconds: int) -> str:
         """Return `HH:MM:SS`."""

@@ -17,6 +17,7 @@ from gateway.compute.scheduler.pbs_commands import (
     FindByQstat,
     Query,
 )
+from gateway.compute.scheduler.queue_commands import Each, dependency
 from gateway.compute.scheduler.settings import BatchSettings
 from gateway.compute.scheduler.submission import Submit
 from gateway.model.specification import Resources
@@ -45,6 +46,7 @@ class Pbs(Scheduler):
     """
 
     kind: ClassVar[str] = "pbs"
+    has_queue: ClassVar[bool] = True
     Settings: ClassVar[type[PbsSettings]] = PbsSettings
 
     def __init__(self, settings: PbsSettings) -> None:
@@ -86,6 +88,8 @@ class Pbs(Scheduler):
         resources = submission.resources
         if facts.dialect == SLURM_TORQUE and resources.nodes > 1:
             words += ["-l", f"nodes={resources.nodes}:ppn={resources.cpus},mppnppn={resources.cpus}"]
+        if (others := dependency(submission)) is not None:
+            words += ["-W", f"depend={others}"]
         words += ["-o", f"{control}/scheduler.out", "-e", f"{control}/scheduler.err", f"{control}/job.sh"]
         silent = frozenset() if facts.dialect == SLURM_TORQUE else _NOBODY_KNOWS
         return Submit(tuple(words), control, _ID_LINES[facts.dialect], silent)
@@ -104,6 +108,14 @@ class Pbs(Scheduler):
     def cancel(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
         """See `Scheduler`."""
         return Cancel(tuple(ids))
+
+    def hold(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
+        """See `Scheduler`."""
+        return Each(("qhold", "-h", "u"), tuple(ids))
+
+    def release(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
+        """See `Scheduler`."""
+        return Each(("qrls", "-h", "u"), tuple(ids))
 
     def option_problem(self, option: str) -> str | None:
         """See `Scheduler`."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.compute.scheduler import pbs_json, pbs_text
 from gateway.compute.scheduler.answers import NO_ANSWER, Unreadable, by_name, short
-from gateway.compute.scheduler.base import Command, QueryAnswer, SchedulerFacts, SchedulerJob
+from gateway.compute.scheduler.base import Command, Phase, QueryAnswer, SchedulerFacts, SchedulerJob
 from gateway.compute.scheduler.pbs_state import JOB_ID, job_number, read_job
 from gateway.errors import SchedulerError
 
@@ -121,7 +121,8 @@ class Query(Command[QueryAnswer]):
             shown = asked if asked in found else by_number.get(job_number(asked))
             if shown is not None:
                 try:
-                    jobs[asked] = read_job(asked, found[shown], torque=self.facts.dialect == TORQUE)
+                    job = read_job(asked, found[shown], torque=self.facts.dialect == TORQUE)
+                    jobs[asked] = _held(job, found[shown]) if self.facts.dialect == SLURM_TORQUE else job
                 except Unreadable as error:
                     unanswered.append(f"job {asked}: {error}")
             elif job_number(asked) not in not_known and not silent:
@@ -145,6 +146,13 @@ class Query(Command[QueryAnswer]):
         if strange:
             problems.append(f"qstat failed with status {strange[0]}: {short(stderr)}")
         return found, problems
+
+
+def _held(job: SchedulerJob, attributes: Mapping[str, object]) -> SchedulerJob:
+    """Tell what is held in Slurm: its qstat knows no such state, and shows priority 0."""
+    if job.phase is Phase.QUEUED and str(attributes.get("priority")) == "0":
+        return replace(job, phase=Phase.HELD)
+    return job
 
 
 @dataclass(frozen=True)

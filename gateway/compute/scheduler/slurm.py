@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
 from gateway.compute.scheduler import settings as common
 from gateway.compute.scheduler.base import Command, QueryAnswer, Scheduler, SchedulerFacts, Submission
+from gateway.compute.scheduler.queue_commands import Each, TryOut, dependency
 from gateway.compute.scheduler.settings import BatchSettings
 from gateway.compute.scheduler.slurm_commands import Cancel, Detect, Find, Query
 from gateway.compute.scheduler.submission import Submit
@@ -65,6 +67,7 @@ class Slurm(Scheduler):
     """
 
     kind: ClassVar[str] = "slurm"
+    has_queue: ClassVar[bool] = True
     Settings: ClassVar[type[SlurmSettings]] = SlurmSettings
 
     def __init__(self, settings: SlurmSettings) -> None:
@@ -111,7 +114,10 @@ class Slurm(Scheduler):
             raise InvalidRequest([FieldError("#/target", "its workdir has characters that sbatch does not take")])
         output = control.replace("%", "%%")
         words = ["sbatch", "--parsable", f"--job-name={common.check_name(submission.name)}"]
-        words += [f"--output={output}/scheduler.out", f"--error={output}/scheduler.err", f"{control}/job.sh"]
+        words += [f"--output={output}/scheduler.out", f"--error={output}/scheduler.err"]
+        if (others := dependency(submission)) is not None:
+            words.append(f"--dependency={others}")
+        words.append(f"{control}/job.sh")
         return Submit(tuple(words), control, r"([0-9]+)(;[A-Za-z0-9_.-]+)?")
 
     def query(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[QueryAnswer]:
@@ -125,6 +131,18 @@ class Slurm(Scheduler):
     def cancel(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
         """See `Scheduler`."""
         return Cancel(tuple(ids))
+
+    def hold(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
+        """See `Scheduler`. ``uhold``: its owner may release it."""
+        return Each(("scontrol", "uhold"), tuple(ids))
+
+    def release(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
+        """See `Scheduler`."""
+        return Each(("scontrol", "release"), tuple(ids))
+
+    def estimate(self, submission: Submission) -> Command[datetime | None] | None:
+        """See `Scheduler`."""
+        return TryOut(tuple(self.directives(submission, SchedulerFacts("slurm"))))
 
     def option_problem(self, option: str) -> str | None:
         """See `Scheduler`."""

@@ -45,6 +45,43 @@ gw_stage_control() {
   mv -T -- "$new" "$final"
 }
 
+# gw_stage_below PATH: tell whether a path without links is below one of gw_stage_roots, their own links resolved.
+gw_stage_below() {
+  local root
+  for root in "${gw_stage_roots[@]}"; do
+    root=$(realpath -e -- "$root" 2>/dev/null) || continue
+    [[ $1 == "$root" || $1 == "${root%/}"/* ]] && return 0
+  done
+  return 1
+}
+
+# gw_stage_copy INDEX FOLDER: copy what attempt INDEX takes from this target into FOLDER. Links inside are copied as links:
+# nothing outside the folders of gw_stage_roots is ever read.
+gw_stage_copy() {
+  local number from to
+  [ "${#gw_stage_copy_index[@]}" != 0 ] || return 0
+  for number in "${!gw_stage_copy_index[@]}"; do
+    [ "${gw_stage_copy_index[number]}" = "$1" ] || continue
+    to="$2/${gw_stage_copy_path[number]}"
+    from=$(realpath -e -- "${gw_stage_copy_source[number]}") || return 1
+    if ! gw_stage_below "$from"; then
+      printf '%s: leads out of the folders that inputs may come from\n' "${gw_stage_copy_source[number]}"
+      return 1
+    fi
+    if [ ! -f "$from" ] && [ ! -d "$from" ]; then
+      printf '%s: is neither a file nor a folder\n' "${gw_stage_copy_source[number]}"
+      return 1
+    fi
+    case $to in */*) mkdir -p -- "${to%/*}" || return 1 ;; esac
+    timeout "$gw_stage_copy_seconds" \
+      cp -R -P -T --preserve=timestamps --reflink=auto -- "$from" "$to" </dev/null || {
+      [ $? != 124 ] || printf '%s: copying took too long\n' "${gw_stage_copy_source[number]}"
+      return 1
+    }
+    chmod -R "${gw_stage_copy_mode[number]}" -- "$to" || return 1
+  done
+}
+
 # gw_stage_publish FROM JOB_FOLDER CONTROL_FOLDER: publish one attempt; status 9: it has been claimed.
 gw_stage_publish() {
   [ ! -e "$3/claim" ] || return 9
@@ -77,7 +114,7 @@ gw_stage_check() {
 }
 
 # gw_stage ROOT NONCE: unpack standard input below ROOT and publish all gw_stage_jobs, gw_stage_controls. The arrays
-# gw_stage_files and gw_stage_bytes say how much each attempt must have brought.
+# gw_stage_files and gw_stage_bytes say how much each attempt must have brought; gw_stage_copy_* say what is copied here.
 gw_stage() {
   local root=$1 folder="$1/.staging-$2" index mask status whole=0 said
   mask=$(umask)
@@ -97,7 +134,10 @@ gw_stage() {
       continue
     fi
     status=0
-    gw_stage_publish "$folder/$index" "${gw_stage_jobs[index]}" "${gw_stage_controls[index]}" \
+    if [ ! -e "${gw_stage_controls[index]}/claim" ]; then
+      gw_stage_copy "$index" "$folder/$index/job" >"$folder/said" 2>&1 || status=1
+    fi
+    [ "$status" != 0 ] || gw_stage_publish "$folder/$index" "${gw_stage_jobs[index]}" "${gw_stage_controls[index]}" \
       >"$folder/said" 2>&1 || status=$?
     case $status in
       0) gw_stage_say "$index" staged '' ;;

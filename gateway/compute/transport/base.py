@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import IO, ClassVar
+from typing import IO, Any, ClassVar
 
 from gateway.model.job import Probe
 from gateway.settings import PluginSettings
@@ -48,11 +50,36 @@ class RcloneRemote:
         return {f"RCLONE_CONFIG_{name}_{key.upper()}": value for key, value in self.options.items()}
 
 
+def _observed(run: Callable[..., Awaitable[CommandResult]]) -> Callable[..., Awaitable[CommandResult]]:
+    """Let the transport's observer know of each command."""
+
+    @functools.wraps(run)
+    async def observed(self: Transport, *arguments: Any, **options: Any) -> CommandResult:
+        began, answered = time.monotonic(), False
+        try:
+            result = await run(self, *arguments, **options)
+            answered = True
+        finally:
+            if self.observer is not None:
+                self.observer(time.monotonic() - began, answered)
+        return result
+
+    return observed
+
+
 class Transport(ABC):
     """Runs bash on a target. Implementations hold at most one connection and reconnect by themselves."""
 
     kind: ClassVar[str]
     Settings: ClassVar[type[PluginSettings]]
+
+    observer: Callable[[float, bool], None] | None = None
+    """Told of each remote command: the seconds it took, and whether an answer came."""
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if "run" in cls.__dict__:
+            cls.run = _observed(cls.__dict__["run"])  # type: ignore[method-assign, assignment]
 
     @property
     @abstractmethod

@@ -119,6 +119,11 @@ class AzureStore(Store):
 
         await self._call(f"making the container {container}", make)
 
+    @property
+    def push_opens_own_only(self) -> bool:
+        """A SAS opens a container: the job's own in the layout ``container``, everybody's in ``prefix``."""
+        return self.settings.layout == "container"
+
     async def push_remote(  # noqa: D102
         self,
         place: Place,

@@ -99,6 +99,11 @@ class Store(ABC):
     async def prepare(self, place: Place) -> None:
         """Make the place (a container, a folder). Idempotent."""
 
+    @property
+    def push_opens_own_only(self) -> bool:
+        """Whether what `push_remote` gives opens nothing but the job's own place: no other person's outputs."""
+        return False
+
     @abstractmethod
     async def push_remote(self, place: Place, valid_for: timedelta, *, target: str) -> RcloneRemote | None:
         """Return the place as a remote for the node's rclone, with short-lived credentials of the least rights.

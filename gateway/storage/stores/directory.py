@@ -109,6 +109,11 @@ class DirectoryStore(Store):
         else:
             await self._call("making the folder", lambda: self._local.make(path))
 
+    @property
+    def push_opens_own_only(self) -> bool:
+        """There are no credentials: the node writes as the target's account, and a container sees its job only."""
+        return True
+
     async def push_remote(  # noqa: D102
         self,
         place: Place,

@@ -11,13 +11,19 @@ import socket
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from gateway import templates
+from gateway.cases.case import load_folder
+from gateway.cases.compiling import compile_case, lay_over
+from gateway.cases.values import complete
 from gateway.cli.demo import places as places_module
 from gateway.cli.demo import sites
+from gateway.cli.demo.cases import CASES
 from gateway.cli.demo.cavity import simulated, specification
 from gateway.cli.demo.places import Places, checkout, default_places, fresh, remove
 from gateway.cli.demo.screen import Screen
@@ -25,6 +31,7 @@ from gateway.cli.demo.served import served
 from gateway.cli.demo.sites import configuration
 from gateway.errors import GatewayError
 from gateway.images.build import BuiltImage
+from gateway.images.published import PublishedImage, PublishedImages
 from gateway.model.specification import JobSpecification
 from gateway.settings import load
 
@@ -179,3 +186,29 @@ def test_the_gateway_ends_with_the_demo_even_when_that_is_killed(places: Places)
     finally:
         os.close(watch)
     assert not (places.data / "server.json").exists()
+
+
+@pytest.mark.parametrize("word", list(CASES))
+def test_the_demos_values_are_ones_that_the_shipped_case_takes(word: str) -> None:
+    request = CASES[word].request("local")
+    case = load_folder(templates.folder() / "cases" / request["case"])
+    found = complete(case.definition, request["values"])
+    image = {"ref": f"built:{case.name}", "digest": IMAGE.digest}
+    JobSpecification.model_validate(lay_over(compile_case(case, found, image), request))
+
+
+def test_images_of_cases_outlive_a_demo(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def build(self: PublishedImages, recipe: Path, on_progress: Callable[[str], None]) -> PublishedImage:
+        on_progress("packing the image")
+        (places.built_images / "image.sqfs").write_bytes(b"x")
+        return PublishedImage(recipe.parents[1].name, IMAGE.digest, 1, places.built_images / "image.sqfs")
+
+    monkeypatch.setattr(PublishedImages, "build", build)
+    shown = io.StringIO()
+    with fresh(places), Screen(Console(file=shown, width=200)) as screen:
+        assert CASES["openfoam"].build(places, screen).name == "openfoam-cavity"
+        assert (places.data / "built-images/image.sqfs").exists()
+    with fresh(places):
+        assert not places.data.exists()
+        assert (places.built_images / "image.sqfs").exists()
+    assert "packing the image" in shown.getvalue()

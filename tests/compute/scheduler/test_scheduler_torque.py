@@ -28,7 +28,7 @@ JOBS = {
     "finished_exit3": ("2", ENDED),
     "finished_killed": ("3", ENDED),
     "finished_ok": ("1", ENDED),
-    "held": ("6", ("queued", None, None)),
+    "held": ("6", ("held", None, None)),
     "queued": ("10", ("queued", None, None)),
     "running": ("4", ("running", None, None)),
     "walltime": ("5", ENDED),

@@ -17,7 +17,7 @@ def upgrade() -> None:
     sa.Column('at', gateway.db.tables.Moment(), nullable=False),
     sa.Column('person', sa.String(length=128), nullable=False),
     sa.Column('token', sa.String(length=36), nullable=True),
-    sa.Column('request', sa.String(length=32), nullable=False),
+    sa.Column('request', sa.String(length=64), nullable=False),
     sa.Column('action', sa.String(length=64), nullable=False),
     sa.Column('method', sa.String(length=8), nullable=False),
     sa.Column('path', sa.Text(), nullable=False),
@@ -69,6 +69,7 @@ def upgrade() -> None:
     sa.Column('count', sa.Integer(), nullable=False),
     sa.Column('limit', sa.Integer(), nullable=True),
     sa.Column('created_at', gateway.db.tables.Moment(), nullable=False),
+    sa.Column('rerun_of', sa.String(length=36), nullable=True),
     sa.Column('cancel_requested_at', gateway.db.tables.Moment(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sweeps'))
     )
@@ -131,14 +132,18 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('hold', sa.Boolean(), server_default=sa.false(), nullable=False))
         batch_op.add_column(sa.Column('sync_requested_at', gateway.db.tables.Moment(), nullable=True))
         batch_op.add_column(sa.Column('sweep_index', sa.Integer(), nullable=True))
+    with op.batch_alter_table('attempts', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('hold_sent_at', gateway.db.tables.Moment(), nullable=True))
     op.execute('UPDATE jobs SET lane = target')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.create_index('ix_jobs_lane_state', ['lane', 'state'], unique=False)
         batch_op.create_index('ix_jobs_sweep', ['sweep', 'sweep_index'], unique=False)
+        batch_op.create_index('ix_jobs_owner_ended', ['owner', 'ended_at', 'created_at', 'id'], unique=False)
 
 
 def downgrade() -> None:
     with op.batch_alter_table('jobs', schema=None) as batch_op:
+        batch_op.drop_index('ix_jobs_owner_ended')
         batch_op.drop_index('ix_jobs_sweep')
         batch_op.drop_index('ix_jobs_lane_state')
         batch_op.drop_column('sweep_index')
