@@ -65,7 +65,7 @@ class RunningGateway:
                 stderr=log,
                 env=self.environ,
             )
-        server = wait_until(self._server, 30, "the gateway's start")
+        server = wait_until(self._server, 120, "the gateway's start")
         self.http.base_url = httpx.URL(server["url"])
         self.http.headers["Authorization"] = "Bearer " + Path(server["token_file"]).read_text().strip()
         return self

@@ -136,19 +136,24 @@ def test_a_job_whose_id_was_lost_is_found_by_name_with_all_its_twins(site: Site)
     assert site.ask(site.scheduler.find([submission.name], site.facts)) == {submission.name: (first, second)}
 
 
+def until_said(submission: Submission, word: str) -> str:
+    """What the job has printed when `word` is in it: the scheduler shows an end while the node still works on it."""
+    until = time.monotonic() + 20
+    while word not in (said := read(submission, "scheduler.out")) and time.monotonic() < until:
+        time.sleep(0.05)
+    return said
+
+
 def test_cancelling_ends_a_running_job_by_term_first(site: Site) -> None:
     submission = site.stage("trap 'echo term; exit 7' TERM; echo ready; sleep 600 & wait")
     scheduler_id = site.submit(submission)
     site.until(scheduler_id, Phase.RUNNING)
-    until = time.monotonic() + 20
-    while "ready" not in read(submission, "scheduler.out"):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    assert until_said(submission, "ready") == "ready\n"
     assert site.ask(site.scheduler.cancel([scheduler_id, "999999"], site.facts)) == {scheduler_id: None, "999999": None}
     job = site.until(scheduler_id, Phase.ENDED)
     assert job.exit_status != 0
     assert job.reason == ("terminated" if site.facts.dialect == "slurm" else None)
-    assert read(submission, "scheduler.out") == "ready\nterm\n"
+    assert until_said(submission, "term") == "ready\nterm\n"
     assert site.ask(site.scheduler.cancel([scheduler_id], site.facts)) == {scheduler_id: None}
 
 
