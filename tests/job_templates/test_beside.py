@@ -36,9 +36,10 @@ def test_the_last_matching_line_of_a_growing_file_is_reported_while_the_payload_
 
 
 def test_a_command_is_asked_and_only_what_is_a_number_and_new_is_told(attempt: Attempt):
-    command = ("bash", "-c", "cat value; touch asked; echo more; echo no >&2")
+    command = ("bash", "-c", "cat value && touch asked; echo more; echo no >&2")
     attempt.stage(
-        "echo 12 >value; while [ ! -e asked ]; do sleep 0.05; done; sleep 0.4; echo nan >value; rm asked; "
+        "echo 12 >v; mv v value; while [ ! -e asked ]; do sleep 0.05; done; sleep 0.4; "
+        "echo nan >v; mv v value; rm asked; "
         "while [ ! -e asked ]; do sleep 0.05; done; sleep 0.4",
         progress_command=command,
         stores=(),
