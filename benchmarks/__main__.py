@@ -17,6 +17,7 @@ from benchmarks import (
     poll_jobs,
     reads,
     report,
+    submit_arrays,
     submit_over_ssh,
     unchanged_pass,
 )
@@ -26,6 +27,7 @@ from testbed.processes import MissingPart
 ALL: dict[str, ModuleType] = {
     "accept": accept_jobs,
     "submit": submit_over_ssh,
+    "arrays": submit_arrays,
     "poll": poll_jobs,
     "reads": reads,
     "deep": deep_pages,

@@ -27,7 +27,7 @@ from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
 from testbed.cluster import Cluster
 
-TARGET, STORE = "cluster", "results"
+TARGET, STORE, RELAYED = "cluster", "results", "relayed"
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,9 @@ def _sections(cluster: Cluster, data: Path) -> dict[str, object]:
         "scheduler": {"kind": "slurm"},
         "workdir": f"{cluster.home}/work",
         "image_cache": f"{cluster.home}/images",
+        "runtime": {"kind": "auto", "allow_host": True},
     }
     store = {"kind": "directory", "path": f"{cluster.home}/results", "target": TARGET}
-    return {"gateway": {"data": str(data)}, "targets": {TARGET: target}, "stores": {STORE: store}}
+    relayed = {"kind": "directory", "path": f"{data}/outputs", "transfer": "relay"}
+    stores = {STORE: store, RELAYED: relayed}
+    return {"gateway": {"data": str(data)}, "targets": {TARGET: target}, "stores": stores}

@@ -32,6 +32,7 @@ from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
 from gateway.jobs.feed import EventFeed
 from gateway.jobs.logs import LogService
+from gateway.jobs.neighbours import Neighbours
 from gateway.jobs.outputs import OutputService
 from gateway.jobs.pages import Pages
 from gateway.jobs.series import SeriesService
@@ -142,6 +143,7 @@ class Gateway:
         self.uploads: UploadService
         self.archives: ArchiveService
         self.feed: EventFeed
+        self.neighbours: Neighbours
         self.pages: Pages
         self.people: People
         self.audit: AuditWriter
@@ -153,13 +155,18 @@ class Gateway:
 
     @property
     def driving(self) -> bool:
-        """Whether this process acts on jobs now."""
-        return self._engine is not None
+        """Whether this process acts on jobs now: on SQLite on all of them, else on those of the lanes it holds."""
+        return self._engine is not None and (self.database.is_sqlite or bool(self.driven))
+
+    @property
+    def driven(self) -> frozenset[str]:
+        """The lanes whose jobs this process acts on now."""
+        return self._engine.driven if self._engine is not None else frozenset()
 
     @property
     def lease(self) -> str:
         """``held``, ``elsewhere`` (another process acts on jobs; this one takes over) or ``none``."""
-        return "held" if self.lock.held else "elsewhere" if self.drive else "none"
+        return "held" if self.driving else "elsewhere" if self.drive else "none"
 
     async def count_new_events(self) -> int:
         """Count for the metrics what happened since they were last asked for; return the newest event's sequence."""
@@ -220,6 +227,9 @@ class Gateway:
             self.feed = EventFeed(self.database)
             await self.feed.start()
             opened.push_async_callback(self.feed.stop)
+            self.neighbours = Neighbours(self.database, self.bell, self.lanes, lambda: self.driven)
+            await self.neighbours.start()
+            opened.push_async_callback(self.neighbours.stop)
             if self.drive:
                 await self._begin_to_drive()
                 opened.push_async_callback(self._stop_driving)

@@ -18,6 +18,7 @@ GatewayError
 │   ├── RemoteTimeout         503  the command's answer did not arrive: it may or may not have run
 │   ├── LoginRefused          503  authentication failed; a person must act
 │   ├── HostKeyChanged        503  the host's key is not one that the admin named
+│   ├── LeaseLost             503  another gateway process drives these jobs now; nothing was changed
 │   ├── RemoteCommandFailed   502  the command ran and failed
 │   └── StagingFailed         502
 ├── SchedulerError            502
@@ -188,6 +189,12 @@ class HostKeyChanged(TargetUnreachable):
     """The host showed a key that the configuration does not name. Never retried by itself."""
 
     problem, title = "host-key", "The target's host key is not the configured one"
+
+
+class LeaseLost(TargetUnreachable):
+    """Another gateway process drives the target's jobs now: to this one it is out of reach. Nothing was changed."""
+
+    problem, title = "lease-lost", "Another gateway process drives these jobs"
 
 
 class RemoteCommandFailed(TargetError):

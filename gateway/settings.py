@@ -111,6 +111,14 @@ class AccountSettings(Model):
     agent: bool | None = None
 
 
+class BudgetSettings(Model):
+    """A section ``[targets.<name>.budget]``: what all gateway processes together may ask of a site with one account."""
+
+    commands_per_minute: int | None = Field(default=None, ge=1, le=100_000)
+    channels: int | None = Field(default=None, ge=1, le=1000)
+    """Remote commands at the same time."""
+
+
 class TargetSettings(Model):
     """A section ``[targets.<name>]``; transport, scheduler and runtime are typed by their plugins."""
 
@@ -124,6 +132,7 @@ class TargetSettings(Model):
     transport: dict[str, Any] = Field(default_factory=lambda: {"kind": "local"})
     scheduler: dict[str, Any] = Field(default_factory=lambda: {"kind": "direct"})
     runtime: dict[str, Any] = Field(default_factory=lambda: {"kind": "auto"})
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
     people: frozenset[str] | None = None
     """Who may see and use it; everybody where it is not set."""
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)

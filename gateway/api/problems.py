@@ -35,6 +35,7 @@ ADVICE = {
     "target": "Look at `POST /targets/{name}/check`; try again when the target is well.",
     "target-unreachable": "Try again later; jobs go on without the gateway.",
     "target-timeout": "Try again later; what was asked for may have happened.",
+    "lease-lost": "Nothing: the process that drives the target goes on with its jobs.",
     "needs-login": "Renew key, certificate or password of the target's account, then `POST /targets/{name}/check`.",
     "host-key": "Ask the site whether its key changed; only then put the new one in the configuration.",
     "remote-command": "Read the command's own words in `detail`.",

@@ -88,7 +88,7 @@ def announced(gateway: Gateway, running: Running) -> Iterator[None]:
     """Tell programs of the same account where the gateway listens, by ``server.json`` in the data folder."""
     file = gateway.data / "server.json"
     content = {"url": running.url, "pid": os.getpid(), "token_file": str(running.token_file)}
-    mine = gateway.driving or not file.exists()
+    mine = gateway.lock.held or not file.exists()
     if mine:
         part = file.with_name(f".server.{secrets.token_hex(4)}")
         part.touch(mode=0o600)

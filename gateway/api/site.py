@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
 
 from pydantic import BaseModel, Field
+from sqlalchemy import RowMapping
 
 from gateway import __version__
 from gateway.api.messages import Reply, Request, json_reply
@@ -12,13 +15,18 @@ from gateway.api.route import PUBLIC, READ, TEXT, WRITE, Route
 from gateway.app import Gateway
 from gateway.compute.check import check_target as probe_target
 from gateway.compute.target import Target
-from gateway.db import events, jobs
+from gateway.compute.transport.budget import Budget
+from gateway.db import events, jobs, leases
 from gateway.errors import GatewayError, NotFound
+from gateway.jobs.board import TargetStatus
 from gateway.jobs.views import API
 from gateway.metrics import CONTENT_TYPE
-from gateway.model.job import Answer, Probe, StoreInfo, TargetInfo
+from gateway.model.job import Answer, Probe, StoreInfo, TargetBudget, TargetInfo
 from gateway.model.states import State
 from gateway.people.access import lane_of, may_use_target, visible
+
+Held = Mapping[str, RowMapping]
+"""Leases by lane."""
 
 
 class TargetPage(Answer):
@@ -59,6 +67,11 @@ class Readiness(BaseModel):
         description="`held`: this process acts on jobs. `elsewhere`: another one does, and this one takes over when it "
         "ends. `none`: it only serves.",
     )
+    process: str = Field(default="", description="The name of this process among those that share the database.")
+    leases: dict[str, int] = Field(
+        default_factory=dict,
+        description="How many targets and accounts each process drives, where several share a database.",
+    )
     targets: dict[str, int] = Field(default_factory=dict, description="How many targets are in each state.")
     version: str = __version__
 
@@ -67,13 +80,15 @@ async def list_targets(gateway: Gateway, request: Request) -> TargetPage:
     """List the targets that the person may use, and what is known of them."""
     live = await gateway.database.read(jobs.count_live)
     names = visible(gateway.settings, gateway.targets, request.owner)
-    return TargetPage(items=[_info(gateway, _lane(gateway, name, request), live) for name in names])
+    held = await gateway.database.read(leases.current)
+    return TargetPage(items=[_info(gateway, _lane(gateway, name, request), live, held) for name in names])
 
 
 async def get_target(gateway: Gateway, request: Request) -> TargetInfo:
     """Show one target."""
     target = _target(gateway, request)
-    return _info(gateway, target, await gateway.database.read(jobs.count_live))
+    live = await gateway.database.read(jobs.count_live)
+    return _info(gateway, target, live, await gateway.database.read(leases.current))
 
 
 async def check_target(gateway: Gateway, request: Request) -> ProbePage:
@@ -81,6 +96,7 @@ async def check_target(gateway: Gateway, request: Request) -> ProbePage:
     target = _target(gateway, request)
     target.transport.reset()
     items = await probe_target(target)
+    gateway.neighbours.check(target.name)
     gateway.bell.ring(target.name)
     return ProbePage(items=items)
 
@@ -97,8 +113,18 @@ def _lane(gateway: Gateway, name: str, request: Request) -> Target:
     return gateway.lanes[lane_of(gateway.settings, name, request.owner)]
 
 
-def _info(gateway: Gateway, target: Target, live: dict[str, int]) -> TargetInfo:
-    status = gateway.board[target.name]
+def _status(gateway: Gateway, lane: str, held: Held) -> TargetStatus:
+    """Return what whoever drives a lane last saw: this process, or another one by its lease."""
+    lease = held.get(lane)
+    if lease is None or lease["holder"] == gateway.database.name or not lease["status"]:
+        return gateway.board[lane]
+    at = lease["status"]["observed_at"]
+    return TargetStatus(lease["status"]["state"], lease["status"]["message"], at and datetime.fromisoformat(at))
+
+
+def _info(gateway: Gateway, target: Target, live: dict[str, int], held: Held) -> TargetInfo:
+    status, lease, budget = _status(gateway, target.name, held), held.get(target.name), target.transport.budget
+    driver = lease["holder"] if lease is not None else gateway.database.name if target.name in gateway.driven else None
     return TargetInfo(
         name=target.public_name,
         transport=target.transport.kind,
@@ -108,6 +134,17 @@ def _info(gateway: Gateway, target: Target, live: dict[str, int]) -> TargetInfo:
         message=status.message,
         observed_at=status.observed_at,
         live_jobs=live.get(target.public_name, 0),
+        driver=driver,
+        lease_expires_at=lease["expires_at"] if lease is not None else None,
+        budget=TargetBudget() if budget is None else _budget(budget),
+    )
+
+
+def _budget(budget: Budget) -> TargetBudget:
+    return TargetBudget(
+        **budget.settings.model_dump(),
+        used=max(budget.used_by_all, budget.used),
+        processes=budget.processes,
     )
 
 
@@ -132,13 +169,20 @@ async def readyz(gateway: Gateway, request: Request) -> Reply:  # noqa: ARG001
     """Say whether requests can be carried out."""
     try:
         await gateway.database.read(events.last_sequence)
+        held = await gateway.database.read(leases.current)
         ready = True
     except GatewayError:
-        ready = False
+        ready, held = False, {}
     word = "ok" if ready else "unavailable"
-    states = Counter(gateway.board[name].state for name in gateway.targets)
+    states = Counter(_status(gateway, name, held).state for name in gateway.targets)
     found = Readiness(
-        status=word, database=word, driving=gateway.driving, lease=gateway.lease, targets=dict(sorted(states.items()))
+        status=word,
+        database=word,
+        driving=gateway.driving,
+        lease=gateway.lease,
+        process=gateway.database.name,
+        leases=Counter(row["holder"] for row in held.values()),
+        targets=dict(sorted(states.items())),
     )
     return json_reply(found, 200 if ready else 503, {"Cache-Control": "no-store"})
 

@@ -196,7 +196,9 @@ class Definition(Model):
     command: tuple[Argument, ...] = Field(min_length=1, max_length=1000)
     env: dict[EnvName, Argument] = Field(default_factory=dict, max_length=200)
     resources: dict[
-        Literal["nodes", "cpus", "memory", "gpus", "tasks_per_node", "walltime", "queue", "account", "options"],
+        Literal[
+            "nodes", "cpus", "memory", "gpus", "tasks_per_node", "launcher", "walltime", "queue", "account", "options"
+        ],
         Resource,
     ] = Field(default_factory=dict)
     outputs: tuple[Output, ...] | None = Field(default=None, max_length=200)

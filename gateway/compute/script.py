@@ -19,7 +19,17 @@ from gateway import templates
 from gateway.errors import ConfigurationError, FieldError, InvalidRequest
 from gateway.model.specification import Image, JobSpecification
 
-LIBRARIES = ("records.sh", "pull.sh", "payload.sh", "host.sh", "beside.sh", "supervise.sh", "sync.sh", "main.sh")
+LIBRARIES = (
+    "records.sh",
+    "pull.sh",
+    "payload.sh",
+    "host.sh",
+    "beside.sh",
+    "supervise.sh",
+    "ranks.sh",
+    "sync.sh",
+    "main.sh",
+)
 """The libraries of every script, in order; those of the runtimes come before ``main.sh``."""
 
 _DIRECTIVE = re.compile(r"#(PBS|SBATCH) [A-Za-z0-9 _.:=,@+/%\[\]-]+")
@@ -86,6 +96,8 @@ class ScriptRequest:
         expression with one group, or a command that prints a number.
     save_command
         Asks the payload to save its state and to end, before it is told to end.
+    launcher, nodes, tasks_per_node
+        What starts the payload's processes (``none``: it is one, on the first node), and how many there are.
     """
 
     job_id: str
@@ -117,6 +129,9 @@ class ScriptRequest:
     progress_pattern: str | None = None
     progress_command: tuple[str, ...] = ()
     save_command: tuple[str, ...] = ()
+    launcher: str = "none"
+    nodes: int = 1
+    tasks_per_node: int = 1
 
 
 def quote(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import posixpath
 import shlex
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from gateway.compute.runtime.settings import ORDER, RuntimeSettings
 from gateway.compute.scheduler.base import Scheduler
 from gateway.compute.scheduler.settings import SchedulerSettings
 from gateway.compute.transport.base import Transport
+from gateway.compute.transport.budget import Budget
 from gateway.errors import ConfigurationError, FieldError, RemoteCommandFailed
 from gateway.model.base import text_problem
 from gateway.settings import GatewaySettings, PluginSettings, TargetSettings, field_errors
@@ -144,6 +146,12 @@ class Target:
         if result.exit_status != 0:
             raise RemoteCommandFailed(" ".join(result.text()[1].split())[:300])
 
+    def over(self, transport: Transport) -> Target:
+        """Return the same target over another transport to it."""
+        found = copy.copy(self)
+        found.transport = transport
+        return found
+
     async def close(self) -> None:
         """End the connection."""
         await self.transport.close()
@@ -207,6 +215,7 @@ def build_target(name: str, settings: TargetSettings, gateway: GatewaySettings, 
     lane = name if person is None else f"{name}@{person}"
     state: Path = gateway.data_folder / "targets" / lane
     transport = transport_class(transport_settings, env=settings.env, path=settings.path, state_folder=state)
+    transport.budget = Budget(settings.budget)
     return Target(
         lane,
         settings,

@@ -47,7 +47,12 @@ def append(
 
 
 def append_many(
-    connection: Connection, kind: str, items: Sequence[tuple[str, str, Mapping[str, Any]]], *, at: datetime
+    connection: Connection,
+    kind: str,
+    items: Sequence[tuple[str, str, Mapping[str, Any]]],
+    *,
+    at: datetime,
+    evidence: Sequence[Mapping[str, Any] | None] | None = None,
 ) -> None:
     """Write events of one kind about many jobs (id, owner, data) in the caller's transaction; see `append`."""
     if not items:
@@ -67,9 +72,9 @@ def append_many(
             "at": at,
             "kind": kind,
             "data": dict(data),
-            "evidence": None,
+            "evidence": dict(seen) if seen else None,
         }
-        for number, (job_id, owner, data) in enumerate(items)
+        for number, ((job_id, owner, data), seen) in enumerate(zip(items, evidence or [None] * len(items), strict=True))
     ]
     connection.execute(insert(events), rows)
 

@@ -132,8 +132,12 @@ attempts = Table(
     Column("script", Text),
     Column("renew_at", Moment),
     Column("hold_sent_at", Moment),
+    Column("array", String(15)),
+    Column("array_index", Integer),
     UniqueConstraint("submission"),
+    Index("ix_attempts_array", "array", "array_index"),
 )
+"""``array``: the name of the array that the attempt was submitted in, as a task with the index ``array_index``."""
 
 job_stores = Table(
     "job_stores",
@@ -321,3 +325,24 @@ audit = Table(
     Index("ix_audit_at", "at", "id"),
 )
 """Every request that could change something: who, what, on whose behalf, and how it was answered."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("lane", String(200), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("status", JSON(none_as_null=True)),
+)
+"""Which process drives a lane, until when by the database's clock. ``token`` grows with every holder; a lease without
+a holder names this database: targets know its fences by that. ``status``: what the holder last saw of the target."""
+
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("expires_at", Moment, nullable=False),
+    Column("used", JSON, nullable=False),
+)
+"""The processes that share this database now. ``used``: commands of the last minute, by lane."""

@@ -16,6 +16,7 @@ from gateway.compute.target import Target
 from gateway.compute.transport.base import CommandResult
 from gateway.db import jobs
 from gateway.db.database import Database
+from gateway.engine.arrays import cancel_ids
 from gateway.engine.timing import Timing
 from gateway.errors import SchedulerError
 from gateway.model.states import State
@@ -23,6 +24,8 @@ from gateway.model.states import State
 log = logging.getLogger(__name__)
 
 Row = RowMapping
+FORCE_AFTER = 3
+"""Grace times after which a job is ended by force, where no scheduler sees to that."""
 
 
 def due(row: Row, now: datetime, timing: Timing) -> bool:
@@ -36,8 +39,15 @@ def due(row: Row, now: datetime, timing: Timing) -> bool:
 
 
 def stop_words(rows: Sequence[Row]) -> str:
-    """Return bash text that writes the word ``stop`` for the runs of all rows."""
-    return "\n".join(f"printf 'stop\\n' >>{shlex.quote(row['a_control_folder'] + '/control')}" for row in rows)
+    """Return bash text that writes the word ``stop`` for the runs of all rows; status 1 where one could not be told.
+
+    Where there is no control folder, nothing can run, and there is nobody to tell.
+    """
+    words = [
+        f"[ ! -d {folder} ] || printf 'stop\\n' >>{folder}/control || gw_untold=1"
+        for folder in (shlex.quote(row["a_control_folder"]) for row in rows)
+    ]
+    return "\n".join(["gw_untold=0", *words, '(exit "$gw_untold")'])
 
 
 def _log_refusals(target: Target, ids: Sequence[str], facts: SchedulerFacts, answer: CommandResult) -> None:
@@ -64,13 +74,24 @@ async def send_cancels(
     chosen = [row for row in rows if due(row, now, timing)]
     if not chosen:
         return
-    by_scheduler = [
-        row["a_scheduler_id"]
+    sent_there = [
+        row
         for row in chosen
-        if row["a_scheduler_id"] and (row["a_claimed_at"] is None or row["a_cancel_sent_at"] is not None)
+        if row["a_scheduler_id"]
+        and row["a_missing_since"] is None  # else it shows no such job, or another one with that id
+        and (row["a_claimed_at"] is None or row["a_cancel_sent_at"] is not None)
     ]
+    by_scheduler = cancel_ids(target.scheduler, sent_there, rows)
+    stuck = [
+        row["a_scheduler_id"]
+        for row in sent_there
+        if (now - row["cancel_requested_at"]).total_seconds() >= FORCE_AFTER * timing.cancel_grace
+    ]
+    force = target.scheduler.kill(stuck, facts) if stuck else None
     script = RemoteScript()
     script.add("stop", stop_words(chosen))
+    if force is not None:  # what does not hear TERM, on a machine whose scheduler is the gateway itself
+        script.add("force", force.line())
     if by_scheduler:
         script.add("cancel", target.scheduler.cancel(by_scheduler, facts).line())
     sections = script.parse(await target.transport.run(script.text, timeout=timing.poll_timeout))

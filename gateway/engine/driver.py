@@ -27,7 +27,7 @@ from gateway.engine.poll import AT_ONCE, chunk_for, poll_script, read_sight, rec
 from gateway.engine.renew import Renewer, due
 from gateway.engine.timing import Timing
 from gateway.engine.words import Words
-from gateway.errors import GatewayError, HostKeyChanged, LoginRefused, TargetUnreachable
+from gateway.errors import GatewayError, HostKeyChanged, LeaseLost, LoginRefused, TargetUnreachable
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board, TargetStatus
 from gateway.metrics import Metrics
@@ -88,6 +88,8 @@ class TargetDriver:
                 with self.around.metrics.tick(self.target.public_name):
                     busy = await self.tick()
                 pause = self.target.settings.poll_interval if busy else self.around.timing.idle_interval
+            except LeaseLost:
+                return
             except Exception as error:
                 await self._failed(error)
                 pause = max(self.target.settings.poll_interval, self.around.timing.failure_pause)
@@ -159,7 +161,7 @@ class TargetDriver:
         lost_answers = [r for r in rows if r["state"] == State.STAGING]
         watched = [r for r in rows if r["state"] != State.STAGING]
         ids = [r["a_scheduler_id"] for r in watched if r["a_scheduler_id"] and r["state"] != State.LOST]
-        lost = {r["a_submission"]: r["a_control_folder"] for r in lost_answers}
+        lost = self.launcher.arrays.looked_for(lost_answers)
         requests = [record_request(r) for r in rows if r["a_control_folder"]]
         scheduler = self.target.scheduler
         script = poll_script(scheduler, facts, ids, lost, requests)
@@ -169,6 +171,8 @@ class TargetDriver:
         self._answered()
         if sight.problem:
             log.warning("target %s: the scheduler's answer: %s", self.target.name, sight.problem)
+        if not sight.asked:
+            self.around.board.set(self.target.name, TargetStatus("failed", sight.problem, self._answered_at))
         await self.observer.take(watched, sight, at, self._seeing_since or at)
         await self.launcher.adopt(lost_answers, sight, facts)
 
@@ -176,6 +180,8 @@ class TargetDriver:
 
     async def _failed(self, error: Exception) -> None:
         """Tell of a tick that ended early. Never raises: the loop has to go on."""
+        if isinstance(error, LeaseLost):
+            return  # somebody else drives them
         self.around.metrics.errors.labels("engine", getattr(error, "problem", "internal")).inc()
         if isinstance(error, GatewayError):
             log.warning("target %s: %s", self.target.name, error)

@@ -12,10 +12,13 @@ from sqlalchemy import Connection
 from gateway.compute.target import Target
 from gateway.db import jobs
 from gateway.db.database import Database
+from gateway.db.tenure import FencedDatabase, Tenure
 from gateway.engine.driver import Surroundings, TargetDriver
 from gateway.engine.finalise import Finaliser
+from gateway.engine.guarded_store import GuardedStore
 from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
+from gateway.engine.lanes import Lanes
 from gateway.engine.stored_inputs import StoredInputs
 from gateway.engine.timing import Timing
 from gateway.images.published import PublishedImages
@@ -53,26 +56,47 @@ class Engine:
         stored = StoredInputs(database, stores, data / "uploads")
         self.inputs = InputFiles(UrlOpener(settings.gateway.allow_urls), data / "inputs", bell, stored)
         images = images or PublishedImages(data / "built-images")
-        self.images = ImageDelivery(images, database, bell, timing, data)
-        finaliser = Finaliser(database, stores, data, timing)
-        around = Surroundings(
-            database, stores, bell, board, finaliser, self.inputs, self.images, timing, metrics or Metrics(), settings
-        )
-        self.drivers = [TargetDriver(target, around) for target in targets.values()]
+        metrics = metrics or Metrics()
+        self.targets = targets
+
+        def around(base: Database, places: Mapping[str, Store]) -> Surroundings:
+            finaliser, delivery = Finaliser(base, places, data, timing), ImageDelivery(images, base, bell, timing, data)
+            return Surroundings(base, places, bell, board, finaliser, self.inputs, delivery, timing, metrics, settings)
+
+        def held(target: Target, tenure: Tenure) -> TargetDriver:
+            guarded = {name: GuardedStore(store, tenure) for name, store in stores.items()}
+            return TargetDriver(target, around(FencedDatabase(database, tenure), guarded))
+
+        self.drivers: list[TargetDriver] = []
+        self.lanes: Lanes | None = None
+        """Where several processes may share the database."""
+        if database.is_sqlite:
+            shared = around(database, stores)
+            self.images = shared.images
+            self.drivers = [TargetDriver(target, shared) for target in targets.values()]
+        else:
+            self.lanes = Lanes(database, targets, board, held, lambda lane: self.inputs.keep(lane, ()))
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def driven(self) -> frozenset[str]:
+        """The lanes that this process drives now."""
+        return frozenset(self.targets) if self.lanes is None else self.lanes.held
 
     async def start(self) -> None:
         """Start the loops."""
         await self._show_orphans()
         await asyncio.to_thread(self.inputs.clear)
         self._tasks = [asyncio.create_task(driver.run(), name=f"drive {driver.target.name}") for driver in self.drivers]
+        if self.lanes is not None:
+            await self.lanes.start()
 
     async def _show_orphans(self) -> None:
         """Show jobs as unknown whose target is not configured any more: nobody sees them, and people can abandon them.
 
         Accepted ones are left: nothing of them is anywhere, so they can be cancelled.
         """
-        targets = [driver.target.name for driver in self.drivers]
+        targets = list(self.targets)
 
         def mark(connection: Connection) -> None:
             for row in jobs.live_elsewhere(connection, targets):
@@ -86,9 +110,12 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop the loops and what they started here."""
+        if self.lanes is not None:
+            await self.lanes.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(driver.stop() for driver in self.drivers))
         await self.inputs.close()
-        await self.images.close()
+        if self.drivers:
+            await self.drivers[0].around.images.close()

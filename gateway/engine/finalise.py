@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import secrets
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from gateway.compute.target import Target
 from gateway.compute.transport.base import CommandResult
 from gateway.db import events, jobs, outputs
 from gateway.db.database import Database
+from gateway.engine import retries
 from gateway.engine.plan import JobPlan, StorePlan, plan_job
 from gateway.engine.timing import Timing
 from gateway.engine.verdict import Ending, ending_of_record
@@ -82,13 +82,16 @@ class Finaliser:
         if row is None:
             return
         async with self._turn:
+            await retries.end_what_is_left(row, target, self.timing)
             kept = await self._fetch_records(row, target)
         record, ending = row["a_final"]["record"], Ending.from_json(row["a_final"]["ending"])
         late = late_record(row, kept)
         if late is not None:
             record, ending = late.as_json(), ending_of_record(late, row["cancel_requested_at"] is not None)
-        if await self._retry(row, ending):
-            return
+        if retries.wanted(row["spec"], row["attempt"], ending):
+            if await retries.next_attempt(self.database, row, ending, self.timing):
+                return
+            ending = Ending(State.CANCELLED, "cancelled_by_user", "cancelled before the next attempt", None)
         plan = plan_job(row, row["stores"])
         if row["a_claimed_at"] is not None and (record is None or record.get("outcome") != "not_started"):
             await self._settle_stores(row, plan, target, kept)
@@ -116,37 +119,20 @@ class Finaliser:
         rows = await self.database.read(lambda c: jobs.whole(c, [job_id]))
         return next((r for r in rows if r["state"] == State.FINALIZING and r["attempt"] == attempt), None)
 
-    async def _retry(self, row: Row, ending: Ending) -> bool:
-        retry = plan_job(row, row["stores"]).specification.retry
-        wanted = ending.state is State.FAILED and ending.reason in retry.reasons
-        if not wanted or row["attempt"] >= retry.attempts:
-            return False
-
-        def again(connection: Connection) -> bool:
-            now = jobs.get(connection, row["id"])
-            if now is None or now["cancel_requested_at"] is not None or not _is_at(now, row):
-                return False
-            number = row["attempt"] + 1
-            jobs.insert_attempt(connection, row["id"], number, f"gw-{secrets.token_hex(6)}")
-            evidence = {"attempt": row["attempt"], **ending.as_json()}
-            values = {"attempt": number, "scheduler_id": None, "progress": None}
-            return jobs.change_state(connection, row["id"], State.STAGING, evidence=evidence, **values)
-
-        return await self.database.write(again)
-
     async def _fetch_records(self, row: Row, target: Target) -> dict[str, bytes]:
-        """Read the attempt's small records in one remote command."""
+        """Read the attempt's small records in one remote command; its credentials are of no use any more."""
         script = RemoteScript()
         for name in KEPT:
             path = shlex.quote(f"{row['a_control_folder']}/{name}")
             script.add(name, f"[ -f {path} ] && [ ! -L {path} ] && tail -c {MAX_KEPT} -- {path}")
         path = shlex.quote(f"{row['a_control_folder']}/manifest.json")
         script.add("manifest.json", f"[ -f {path} ] && [ ! -L {path} ] && head -c {MAX_MANIFEST} -- {path}")
+        script.add("credentials", f"rm -f -- {shlex.quote(row['a_control_folder'] + '/credentials')}")
         result = await target.transport.run(
             script.text, timeout=self.timing.stage_timeout, max_output=MAX_MANIFEST + 8 * MAX_KEPT
         )
         found: dict[str, CommandResult] = script.parse(result)
-        return {name: part.stdout for name, part in found.items() if part.exit_status == 0}
+        return {name: part.stdout for name, part in found.items() if part.exit_status == 0 and name != "credentials"}
 
     async def _settle_stores(self, row: Row, plan: JobPlan, target: Target, kept: Mapping[str, bytes]) -> None:
         """Prove each store by itself: one that is down does not make the others wait."""

@@ -13,11 +13,13 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from gateway.compute.scheduler.base import SchedulerFacts, Submission
+from gateway.compute.scheduler.base import SchedulerFacts
 from gateway.compute.staging import stage
 from gateway.compute.target import Target
-from gateway.db import jobs, sweeps
+from gateway.db import jobs, moves, sweeps
 from gateway.db.database import Database
+from gateway.engine import retries, slots
+from gateway.engine.arrays import Arrays, limit_of
 from gateway.engine.cancel import stop_words
 from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
@@ -26,11 +28,11 @@ from gateway.engine.poll import Sight
 from gateway.engine.prepare import Prepared, prepare
 from gateway.engine.renew import RENEW_AFTER
 from gateway.engine.sharing import shared_stores
-from gateway.engine.submit import Submitted, batch_script, read_answers
+from gateway.engine.submit import Submitted, Unit, batch_script, read_answers
 from gateway.engine.timing import Timing
-from gateway.engine.waiting import After, Waiting
+from gateway.engine.verdict import Ending
+from gateway.engine.waiting import Waiting
 from gateway.errors import GatewayError, SchedulerError, StagingFailed, TargetUnreachable
-from gateway.model.specification import JobSpecification
 from gateway.model.states import State
 from gateway.settings import Settings
 from gateway.storage.stores.base import Store
@@ -74,6 +76,7 @@ class Launcher:
         self.images = images
         self.settings = settings or Settings()
         self.waiting = Waiting(target, database)
+        self.arrays = Arrays(target.scheduler)
         self.in_flight: set[str] = set()
         """Submissions that are being sent now: their answers are not lost yet."""
         self._failures: dict[str, _Failed] = {}
@@ -93,19 +96,23 @@ class Launcher:
         fresh = [r for r in waiting if r["state"] == State.ACCEPTED]
         late = await self.database.read(lambda c: sweeps.held_back(c, fresh))
         if len(late) < len(fresh):
-            late = await self.database.write(lambda c: self._begin(c, fresh))
+            late = await self.database.write(lambda c: self._begin(c, fresh, facts))
         sent = await self._stage_one_batch([r["id"] for r in unstaged if r["id"] not in late], facts)
         rows = await self.database.read(lambda c: jobs.live(c, self.target.name))
         staging = [r for r in rows if r["state"] == State.STAGING and r["cancel_requested_at"] is None]
-        ready = [r["id"] for r in staging if r["a_staged_at"] and not r["hold"] and self._may_submit(r)]
-        for start in range(0, len(ready), self.timing.batch):
-            await self._submit(ready[start : start + self.timing.batch], facts)
-        return sent or bool(ready)
+        ready = [r for r in staging if r["a_staged_at"] and not r["hold"] and self._may_submit(r)]
+        coming = [r for r in staging if r["a_staged_at"] is None and r["id"] not in self._failures]
+        early = self.arrays.early(ready, {r["id"] for r in unstaged}, coming, limit_of(self.target.scheduler, facts))
+        ready = [r for r in ready if r["id"] not in early]
+        for batch in self.arrays.batches(ready, self.timing.batch, limit_of(self.target.scheduler, facts)):
+            sent = await self._submit(batch, facts) or sent
+        return sent
 
     def _forget(self, rows: Sequence[Row]) -> None:
         live = {r["id"] for r in rows}
         self._failures = {job_id: failed for job_id, failed in self._failures.items() if job_id in live}
         self._not_found &= {r["a_submission"] for r in rows}
+        self.arrays.keep(live)
 
     def _waited(self, row: Row) -> bool:
         started = row["a_submit_started_at"]
@@ -147,19 +154,19 @@ class Launcher:
                 message=row["message"] if row["reason"] else None,
             )
 
-    @staticmethod
-    def _begin(connection: Any, rows: Sequence[Row]) -> set[str]:
+    def _begin(self, connection: Any, rows: Sequence[Row], facts: SchedulerFacts) -> set[str]:
         """Store each attempt with its submission's name, before anything is sent.
 
-        Returns the ids of those that have to wait for others of their sweep.
+        Returns the ids of those that have to wait for others of their sweep, or for a slot.
         """
         late = sweeps.held_back(connection, rows)
-        for row in rows:
-            if row["id"] in late:
-                continue
-            if jobs.state_of(connection, row["id"]) is State.ACCEPTED:  # it may have been cancelled meanwhile
-                jobs.insert_attempt(connection, row["id"], row["attempt"], f"gw-{secrets.token_hex(6)}")
-                jobs.change_state(connection, row["id"], State.STAGING, message=None)
+        if (there := self.target.scheduler.slots(facts)) is not None:
+            on_time = [row for row in rows if row["id"] not in late]
+            late |= slots.keep_back(connection, self.target.public_name, there, on_time)
+        begun = [moves.Move(row["id"], {"message": None}) for row in rows if row["id"] not in late]
+        moved = moves.move(connection, State.ACCEPTED, State.STAGING, begun, jobs.now())  # others were cancelled
+        names = [(row["id"], row["attempt"], f"gw-{secrets.token_hex(6)}") for row in rows if row["id"] in moved]
+        moves.insert_attempts(connection, names, jobs.now())
         return late
 
     async def _stage_one_batch(self, job_ids: Sequence[str], facts: SchedulerFacts) -> bool:
@@ -206,14 +213,16 @@ class Launcher:
             for row, _ in prepared:
                 await self._staging_failed(row, error, final=False)
             return True
-        for (row, item), outcome in zip(prepared, outcomes, strict=True):
+        judged = list(zip(prepared, outcomes, strict=True))
+        arrived = [(row, item) for (row, item), outcome in judged if outcome.status != "failed"]
+        await self.database.write(lambda c: self._staged(c, arrived))
+        for row, _ in arrived:
+            self._failures.pop(row["id"], None)
+            self.inputs.release(row["id"])
+            self.images.release(row["id"])
+        for (row, _), outcome in judged:
             if outcome.status == "failed":
                 await self._staging_failed(row, GatewayError(outcome.message or "staging failed"), final=False)
-            else:
-                await self.database.write(partial(self._staged, row=row, item=item))
-                self._failures.pop(row["id"], None)
-                self.inputs.release(row["id"])
-                self.images.release(row["id"])
         return True
 
     async def _prepare(self, row: Row, facts: SchedulerFacts) -> Prepared | None:
@@ -229,19 +238,16 @@ class Launcher:
         return await prepare(plan, row["a_submission"], self.target, facts, self.stores, files, shared)
 
     @staticmethod
-    def _staged(connection: Any, row: Row, item: Prepared) -> None:
-        jobs.set_attempt(
-            connection,
-            row["id"],
-            row["attempt"],
-            staged_at=jobs.now(),
-            control_folder=item.folders.control,
-            job_folder=item.folders.job,
-            script=item.script,
-            renew_at=jobs.now() + RENEW_AFTER if "push" in item.transfers.values() else None,
-        )
-        for store, how in item.transfers.items():
-            jobs.set_store(connection, row["id"], store, transfer=how)
+    def _staged(connection: Any, arrived: Sequence[tuple[Row, Prepared]]) -> None:
+        at, columns = jobs.now(), []
+        for row, item in arrived:
+            folders, renew_at = item.folders, at + RENEW_AFTER if "push" in item.transfers.values() else None
+            found = {"staged_at": at, "control_folder": folders.control, "job_folder": folders.job}
+            columns.append((row["id"], row["attempt"], {**found, "script": item.script, "renew_at": renew_at}))
+        moves.set_attempts(connection, columns)
+        for row, item in arrived:
+            for store, how in item.transfers.items():
+                jobs.set_store(connection, row["id"], store, transfer=how)
 
     async def _staging_failed(self, row: Row, error: GatewayError, *, final: bool) -> None:
         """Try again some times what may heal, saying why, then give up."""
@@ -257,49 +263,53 @@ class Launcher:
         self.images.release(row["id"])
         await self.database.write(lambda c: self._refuse(c, row, "staging_failed", str(error)))
 
-    @staticmethod
-    def _refuse(connection: Any, row: Row, reason: str, message: str) -> None:
-        if jobs.state_of(connection, row["id"]) is State.STAGING:  # it may have been cancelled meanwhile
+    def _refuse(self, connection: Any, row: Row, reason: str, message: str) -> None:
+        if jobs.state_of(connection, row["id"]) is not State.STAGING:  # it may have been cancelled meanwhile
+            return
+        if retries.begin_unsent(connection, row, Ending(State.FAILED, reason, message, None)):
+            again_at = datetime.now(UTC) + retries.pause(row["attempt"], self.timing)
+            self._failures[row["id"]] = _Failed(0, again_at)
+        else:
             jobs.change_state(connection, row["id"], State.FAILED, reason=reason, message=message)
 
-    def _submission(self, row: Row, after: After | None = None) -> Submission:
-        resources = JobSpecification.model_validate(row["spec"]).resources
-        after = after or After()
-        return Submission(row["a_submission"], row["a_control_folder"], resources, after.success, after.end)
-
-    async def _submit(self, job_ids: Sequence[str], facts: SchedulerFacts) -> None:
-        """Submit a batch. What is sent is written down first, so that a lost answer is known as such."""
+    async def _submit(self, job_ids: Sequence[str], facts: SchedulerFacts) -> bool:
+        """Submit a batch; return whether there was any. It is written down first: a lost answer is known as such."""
         at = datetime.now(UTC)
-        after: dict[str, After] = {}
 
-        def started(connection: Any) -> list[Row]:
+        def started(connection: Any) -> tuple[list[Row], list[Unit]]:
             allowed = self.waiting.may_be_sent(connection, sorted(jobs.may_be_sent(connection, job_ids)))
-            after.update(allowed)
             rows = [row for row in jobs.whole(connection, job_ids) if row["id"] in allowed]
-            for row in rows:
-                jobs.set_attempt(connection, row["id"], row["attempt"], submit_started_at=at)
-            return rows
+            if (there := self.target.scheduler.slots(facts)) is not None:
+                admitted = slots.may_start(connection, self.target.public_name, there, rows)
+                rows = [row for row in rows if row["id"] in admitted]
+            limit = limit_of(self.target.scheduler, facts)
+            return rows, self.arrays.form(connection, rows, allowed, limit, at)
 
         names = set(await self.database.read(lambda c: [r["a_submission"] for r in jobs.whole(c, job_ids)]))
         self.in_flight |= names
         try:
-            rows = await self.database.write(started)
-            if rows:
-                await self._send(rows, facts, after)
+            rows, units = await self.database.write(started)
+            for start in range(0, len(units), self.timing.batch):
+                await self._send(rows, units[start : start + self.timing.batch], facts)
+            return bool(rows)
         finally:
             self.in_flight -= names
             self._not_found -= names
 
-    async def _send(self, rows: Sequence[Row], facts: SchedulerFacts, after: Mapping[str, After]) -> None:
-        submissions = [self._submission(row, after.get(row["id"])) for row in rows]
-        script = batch_script(self.target.scheduler, facts, submissions)
-        timeout = self.timing.submit_timeout + SUBMIT_SECONDS * len(submissions)
+    async def _send(self, rows: Sequence[Row], units: Sequence[Unit], facts: SchedulerFacts) -> None:
+        script = batch_script(self.target.scheduler, facts, units)
+        timeout = self.timing.submit_timeout + SUBMIT_SECONDS * len(units)
         result = await self.target.transport.run(script.text, timeout=timeout)
-        answers = read_answers(self.target.scheduler, facts, submissions, script.parse(result))
+        answers = read_answers(self.target.scheduler, facts, units, script.parse(result))
+        rows = [row for row in rows if row["a_submission"] in answers]
+        self.arrays.alone |= {row["id"] for row in rows if answers[row["a_submission"]].alone}
 
         def record(connection: Any) -> None:
+            taken = {row["id"]: answers[row["a_submission"]].scheduler_id for row in rows}
+            self._queued(connection, rows, taken)
             for row in rows:
-                self._submitted(connection, row, answers[row["a_submission"]])
+                if taken[row["id"]] is None:
+                    self._submitted(connection, row, answers[row["a_submission"]])
 
         await self.database.write(record)
         for row in rows:
@@ -309,30 +319,37 @@ class Launcher:
     def _submitted(self, connection: Any, row: Row, answer: Submitted) -> None:
         if answer.refused is not None:
             self._refuse(connection, row, "scheduler_rejected", answer.refused)
-        elif answer.scheduler_id is not None:
-            self._queued(connection, row, answer.scheduler_id)
         elif answer.gone:  # stage it anew: whatever was sent before cannot run without the folder
             jobs.set_attempt(connection, row["id"], row["attempt"], staged_at=None, submit_started_at=None)
+        elif answer.alone:
+            log.warning("job %s: it goes without an array: %s", row["id"], answer.problem or "others were not ready")
+            jobs.set_attempt(connection, row["id"], row["attempt"], submit_started_at=None)
         else:
             log.warning("job %s: the submission's answer says nothing: %s", row["id"], answer.problem)
             if answer.problem:
                 jobs.explain(connection, row["id"], State.STAGING, answer.problem)
 
     @staticmethod
-    def _queued(connection: Any, row: Row, scheduler_id: str) -> None:
-        if jobs.state_of(connection, row["id"]) is not State.STAGING:
-            return
+    def _queued(connection: Any, rows: Sequence[Row], ids: Mapping[str, str | None]) -> None:
+        """Write down which scheduler ids were given; None is none."""
         at = jobs.now()
-        jobs.set_attempt(connection, row["id"], row["attempt"], scheduler_id=scheduler_id, submitted_at=at)
-        jobs.change_state(
-            connection,
-            row["id"],
-            State.QUEUED,
-            evidence={"submission": row["a_submission"], "scheduler_id": scheduler_id},
-            scheduler_id=scheduler_id,
-            queued_at=row["queued_at"] or at,
-            message=None,
-        )
+        given = [(row, scheduler_id) for row in rows if (scheduler_id := ids[row["id"]]) is not None]
+        queued = [
+            moves.Move(
+                row["id"],
+                {"scheduler_id": scheduler_id, "queued_at": row["queued_at"] or at, "message": None},
+                {"scheduler_id": scheduler_id},
+                {"submission": row["a_submission"], "scheduler_id": scheduler_id},
+            )
+            for row, scheduler_id in given
+        ]
+        moved = moves.move(connection, State.STAGING, State.QUEUED, queued, at)
+        columns = [
+            (row["id"], row["attempt"], {"scheduler_id": scheduler_id, "submitted_at": at})
+            for row, scheduler_id in given
+            if row["id"] in moved
+        ]
+        moves.set_attempts(connection, columns)
 
     async def adopt(self, rows: Sequence[Row], sight: Sight, facts: SchedulerFacts) -> None:
         """Find submissions whose answer was lost: by their claim, by the kept answer, by name at the scheduler.
@@ -348,13 +365,13 @@ class Launcher:
         self._not_found |= {row["a_submission"] for row in unseen if row["cancel_requested_at"] is None}
         given_up = [row for row in unseen if row["cancel_requested_at"] is not None]
         if given_up:  # should it turn up all the same, its script finds the word before it does anything
-            await self.target.transport.run(stop_words(given_up), timeout=self.timing.poll_timeout)
+            result = await self.target.transport.run(stop_words(given_up), timeout=self.timing.poll_timeout)
+            if result.exit_status:  # a full disk, say: the word is not there, so nothing is promised yet
+                log.warning("target %s: jobs could not be told to stop: %s", self.target.name, result.text()[1].strip())
+                given_up = []
 
         def write(connection: Any) -> None:
-            for row in full:
-                scheduler_id = found[row["id"]]
-                if scheduler_id is not None:
-                    self._queued(connection, row, scheduler_id)
+            self._queued(connection, full, found)
             for row in given_up:
                 self._cancelled(connection, row, {"submission": row["a_submission"], "found": None})
 
@@ -365,10 +382,12 @@ class Launcher:
         record, name = sight.records.get(row["a_control_folder"]), row["a_submission"]
         if record is not None and record.claim is not None:
             return record.claim.scheduler_id
+        name = row["a_array"] or name
         if kept := sight.kept.get(name, "").strip():
             try:
-                return self.target.scheduler.submit(self._submission(row), facts).parse(kept, "", 0)
+                submission = self.arrays.submission_for(row)
+                return self.arrays.task_of(row, self.target.scheduler.submit(submission, facts).parse(kept, "", 0))
             except SchedulerError as error:
                 log.warning("job %s: the kept answer is of no use: %s", row["id"], error)
         ids = sight.found.get(name)
-        return ids[0] if ids else None
+        return self.arrays.task_of(row, ids[0]) if ids else None

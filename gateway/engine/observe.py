@@ -42,7 +42,7 @@ def known_of(row: Row, since: datetime) -> Known:
         attempt=row["attempt"],
         state=State(row["state"]),
         last_state=State(row["last_state"]) if row["last_state"] else None,
-        submission=row["a_submission"],
+        submission=row["a_array"] or row["a_submission"],
         scheduler_id=row["a_scheduler_id"],
         submitted=row["a_submitted_at"] is not None,
         claimed=row["a_claimed_at"] is not None,

@@ -30,6 +30,8 @@ class Timing:
         Waits between tries to complete the outputs of an ended job.
     staging_delays
         Waits between tries to stage a job after something that may heal; after the last one the job fails.
+    retry_delays
+        Before the second, third … attempt at a job; the last one counts for all further ones.
     settle_tries
         How often finalising may fail unexpectedly before the job ends with the outputs that were proved until then.
     failure_pause
@@ -51,6 +53,7 @@ class Timing:
     stage_timeout: float = 600.0
     rescue_delays: tuple[float, ...] = (1.0, 5.0, 15.0, 30.0, 60.0)
     staging_delays: tuple[float, ...] = (3.0, 15.0)
+    retry_delays: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0)
     settle_tries: int = 5
     batch: int = 200
     failure_pause: float = 2.0

@@ -7,7 +7,7 @@ A missing answer is never an end, and nothing but exit code 0 of the claimed run
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,9 @@ from gateway.compute.scheduler.base import Phase, SchedulerJob
 from gateway.engine.timing import Timing
 from gateway.model.records import FinalRecord
 from gateway.model.states import State
+
+RERUN_GRACES = 3
+"""Grace times of a record that a run which was told to end may go on in its scheduler's eyes: it may run again."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,16 @@ class Ending:
         return cls(State(value["state"]), value["reason"], value["message"], value["exit_code"])
 
 
+def is_ours(shown: SchedulerJob, known: Known) -> bool:
+    """Say whether the scheduler's job is the one that was submitted: schedulers begin their numbers anew at times.
+
+    A run that has the claim may be one of an array that was submitted before, by another name.
+    """
+    if not shown.name or shown.name == known.submission:
+        return True
+    return known.claimed and shown.name.startswith("gw-")
+
+
 def final_counts(record: RecordUpdate, known: Known) -> FinalRecord | None:
     """Return the final record if it is the one of the run that holds the claim, else None."""
     if record.final is None or record.claim is None:
@@ -151,6 +164,8 @@ def decide(known: Known, seen: Seen, timing: Timing) -> Decision:
         if record.claim.scheduler_id != known.scheduler_id:
             attempt["scheduler_id"] = job["scheduler_id"] = record.claim.scheduler_id
         final = final_counts(record, known)
+        if final is not None and (again := _runs_again(final, known, seen, timing)) is not None:
+            return replace(again, attempt={**attempt, **again.attempt}, job=job)
         if final is not None:
             ending = ending_of_record(final, known.cancel_requested)
             if known.dependency_failed is not None and ending.state is State.CANCELLED:
@@ -169,12 +184,35 @@ def decide(known: Known, seen: Seen, timing: Timing) -> Decision:
         return Decision(
             State.RUNNING, attempt, job, {"claim": record.claim.scheduler_id if record and record.claim else None}
         )
-    if seen.scheduler is not None:
+    if seen.scheduler is not None and is_ours(seen.scheduler, known):
         return _by_scheduler(known, seen, seen.scheduler, claimed, timing, attempt, job)
     if not seen.asked or record is None:
+        if known.missing_since is not None:  # grace times count only while the target answers
+            attempt["missing_since"] = None
         state = State.RUNNING if "claimed_at" in attempt else known.state
         return Decision(state, attempt, job, {"claim": True} if "claimed_at" in attempt else {})
     return _unseen(known, seen, timing, attempt, job)
+
+
+def _runs_again(final: FinalRecord, known: Known, seen: Seen, timing: Timing) -> Decision | None:
+    """Look for a rerun after a run that its scheduler ended: it goes back to the queue with the same id.
+
+    While the scheduler shows the job as live, its word is waited for: for a moment where the run may still be ending,
+    and as long as it takes where the job waits to run again.
+    """
+    shown = seen.scheduler
+    if final.reason not in ("terminated", "node_failed") or known.cancel_requested or known.state is State.LOST:
+        return None
+    if shown is None or not is_ours(shown, known) or shown.phase is Phase.ENDED:
+        return None
+    evidence = {"final": final.as_json(), "scheduler": {"id": shown.scheduler_id, "phase": str(shown.phase)}}
+    if shown.phase in (Phase.QUEUED, Phase.HELD):
+        state = State.HELD if shown.phase is Phase.HELD else State.QUEUED
+        return Decision(state, {"missing_since": None}, {}, evidence)
+    since = known.missing_since or seen.at
+    if (seen.at - since).total_seconds() >= RERUN_GRACES * timing.record_grace:
+        return None
+    return Decision(State.RUNNING, {"missing_since": since}, {}, evidence)
 
 
 def _by_scheduler(

@@ -112,9 +112,10 @@ class Waiting:
         return blocked | set(failed)
 
     def _judged(self, found: Iterable[Row]) -> dict[str, list[tuple[Row, Verdict]]]:
-        lane = self.target.name if self.target.scheduler.has_queue else None
+        scheduler = self.target.scheduler
         judged: dict[str, list[tuple[Row, Verdict]]] = {}
         for wait in found:
+            lane = self.target.name if scheduler.can_wait_for(wait["scheduler_id"] or "") else None
             judged.setdefault(wait["job_id"], []).append((wait, judge(wait, lane)))
         return judged
 

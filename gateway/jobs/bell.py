@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 
 class Bell:
@@ -11,9 +12,17 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.elsewhere: Callable[[str], None] | None = None
+        """Told of each ring, for those who wait in other processes."""
 
     def ring(self, target: str) -> None:
         """Wake whoever waits for `target`. Call it on the event loop's thread."""
+        self.ring_here(target)
+        if self.elsewhere is not None:
+            self.elsewhere(target)
+
+    def ring_here(self, target: str) -> None:
+        """Wake whoever waits for `target` in this process."""
         self._rung[target].set()
 
     async def wait(self, target: str, timeout: float) -> bool:

@@ -27,7 +27,7 @@ Row = RowMapping | Mapping[str, Any]
 
 
 class Attempt(Answer):
-    """One try at a job."""
+    """One try at a job; `state`, `reason` and `message` say how it ended, and are None until it has."""
 
     number: int
     submission: str
@@ -37,6 +37,9 @@ class Attempt(Answer):
     submitted_at: Time | None = None
     claimed_at: Time | None = None
     payload_started_at: Time | None = None
+    state: str | None = None
+    reason: str | None = None
+    message: str | None = None
     final: dict[str, Any] | None = None
 
 
@@ -97,11 +100,15 @@ _PLAIN = tuple(name for name in Job.model_fields if name not in _MADE)
 def attempt_of(row: Row) -> Attempt:
     """Return an attempt; `final` is the script's own record, without its token."""
     final = row["final"]
+    ending = (final.get("ending") if isinstance(final, dict) else None) or {}
     if isinstance(final, dict):
         final = final.get("record", final)
     if isinstance(final, dict):
         final = {key: value for key, value in final.items() if key != "token"}
-    return Attempt(**{name: row[name] for name in Attempt.model_fields if name != "final"}, final=final)
+    told = {name: ending.get(name) for name in ("state", "reason", "message")}
+    return Attempt(
+        **{name: row[name] for name in Attempt.model_fields if name not in {*told, "final"}}, **told, final=final
+    )
 
 
 def event_of(row: Row) -> Event:

@@ -230,6 +230,23 @@ class Probe(Answer):
     fix: str | None = None
 
 
+class TargetBudget(Answer):
+    """What a site allows all gateway processes together with one account; null: no limit.
+
+    Attributes
+    ----------
+    used
+        Commands of the last minute, of all processes.
+    processes
+        How many share it now, in equal parts.
+    """
+
+    commands_per_minute: int | None = None
+    channels: int | None = None
+    used: int = 0
+    processes: int = 1
+
+
 class TargetInfo(Answer):
     """A target and what is known of it."""
 
@@ -241,6 +258,11 @@ class TargetInfo(Answer):
     message: str | None = None
     observed_at: Time | None = None
     live_jobs: int = 0
+    driver: str | None = None
+    """The gateway process that acts on its jobs now (``host:pid:…``)."""
+    lease_expires_at: Time | None = None
+    """Until when, where several processes share a database; it is renewed all the time."""
+    budget: TargetBudget = Field(default_factory=TargetBudget)
 
 
 class StoreInfo(Answer):

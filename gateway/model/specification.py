@@ -154,13 +154,21 @@ DirectiveValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0
 
 
 class Resources(Model):
-    """What one job needs, per node."""
+    """What one job needs, per node.
+
+    Attributes
+    ----------
+    launcher
+        What starts `tasks_per_node` processes of the payload on each node, each in a container of its own; ``none``:
+        the payload is one process, on the first node.
+    """
 
     nodes: int = Field(default=1, ge=1, le=100_000)
     cpus: int = Field(default=1, ge=1, le=100_000)
     memory: Memory | None = Field(default=None, ge=1024 * 1024, le=2**60)
     gpus: int = Field(default=0, ge=0, le=1024)
     tasks_per_node: int = Field(default=1, ge=1, le=100_000)
+    launcher: Literal["none", "srun", "mpirun"] = "none"
     walltime: Walltime = Field(default=3600, ge=5, le=366 * 86400)
     queue: DirectiveValue | None = None
     account: DirectiveValue | None = None

@@ -19,6 +19,7 @@ from typing import Any
 from gateway.compute.rclone_program import own_rclone
 from gateway.compute.transport.base import RcloneRemote
 from gateway.errors import NotFound, StoreError, StoreUnreachable
+from gateway.storage import lifeline
 
 SOURCE_MISSING = 3
 NOTHING_TRANSFERRED = 9
@@ -289,31 +290,33 @@ class _Session:
 
     @contextlib.asynccontextmanager
     async def started(self, data: bytes | None) -> AsyncIterator[asyncio.subprocess.Process]:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._argv,
-                stdin=asyncio.subprocess.DEVNULL if data is None else asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=self._environment(),
-                cwd="/",
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            raise StoreError(f"rclone could not be started: {error}") from None
-        self._process = process
-        self._helpers = [asyncio.create_task(self._read_log())]
-        if data is not None:
-            self._helpers.append(asyncio.create_task(self._feed(data)))
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # with the ssh that rclone may have started
-            for helper in self._helpers:
-                helper.cancel()
-            await asyncio.shield(asyncio.gather(process.wait(), *self._helpers, return_exceptions=True))
+        async with lifeline.held(self._argv) as (argv, inherited):
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=asyncio.subprocess.DEVNULL if data is None else asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    env=self._environment(),
+                    cwd="/",
+                    start_new_session=True,
+                    pass_fds=(inherited,),
+                )
+            except (OSError, ValueError) as error:
+                raise StoreError(f"rclone could not be started: {error}") from None
+            self._process = process
+            self._helpers = [asyncio.create_task(self._read_log())]
+            if data is not None:
+                self._helpers.append(asyncio.create_task(self._feed(data)))
+            try:
+                yield process
+            finally:
+                if process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)  # with the ssh that rclone may have started
+                for helper in self._helpers:
+                    helper.cancel()
+                await asyncio.shield(asyncio.gather(process.wait(), *self._helpers, return_exceptions=True))
 
     async def result(self, stdout: bytes) -> RcloneResult:
         await asyncio.gather(*self._helpers)

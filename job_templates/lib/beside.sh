@@ -11,6 +11,7 @@ gw_begin_beside() {
 
 # Makes this shell one that works for the container beside the payload: it has a name and a folder of its own.
 gw_be_beside() {
+  if [[ $gw_kind == ranks ]]; then gw_read_launch; fi
   gw_attempt=$gw_attempt-beside gw_payload_private='' gw_payload_pidfile=''
 }
 

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The run of one attempt: claim, pull, prepare, payload, final pass, final record. Called as `gw_main "$@"`; with the
-# argument `syncer` the same file is the syncer (sync.sh). Times are hundredths of a second of gw_clock.
+# argument `syncer` the same file is the syncer (sync.sh); with `task ID` it runs as a task of an array; with `node` or
+# `rank` it is a part of a payload that has ranks (ranks.sh). Times are hundredths of a second of gw_clock.
 
 # The whole script.
 gw_main() {
@@ -14,12 +15,19 @@ gw_main() {
     gw_sync_main
     exit
   fi
+  case ${1-} in # processes of a payload that has ranks; both end by themselves
+    node) gw_node_main ;;
+    rank) gw_rank_main ;;
+  esac
+  gw_task=''
+  if [[ ${1-} == task ]]; then gw_task=${2-}; fi
   gw_begin
   gw_take_claim
   gw_run_preamble
   gw_find_runtime || gw_not_started runtime_missing "${gw_problem:-no container runtime is configured}"
   gw_get_image || gw_not_started image_pull_failed "$gw_problem"
   gw_enter_scratch
+  gw_begin_ranks || gw_not_started "$gw_reason" "$gw_problem"
   gw_look
   [[ -z $gw_stop ]] || gw_not_started "$gw_stop" ''
   gw_start_syncer
@@ -187,6 +195,10 @@ pull_on_log() {
 gw_enter_scratch() {
   local text=$gw_scratch name=''
   if [[ -z $text || -n $gw_stop ]]; then return; fi
+  if ((gw_nodes > 1)); then
+    gw_say "the job has several nodes, which do not share a scratch folder; running in place"
+    return
+  fi
   if [[ $text =~ ^\$\{([A-Za-z_][A-Za-z0-9_]*)\}(.*)$ || $text =~ ^\$([A-Za-z_][A-Za-z0-9_]*)(.*)$ ]]; then
     name=${BASH_REMATCH[1]} text=${BASH_REMATCH[2]}
     text=${!name:+${!name}$text}
@@ -325,7 +337,8 @@ gw_yield() {
 gw_conclude() {
   if ! gw_holds_claim; then gw_yield; fi
   gw_recorded=yes
-  rm -f -- "$gw_control/credentials"
+  # The scheduler may run a terminated job again, and then they are needed; the gateway removes them once all is settled.
+  if [[ $gw_stop != terminated ]]; then rm -f -- "$gw_control/credentials"; fi
   if [[ $gw_folder != "$gw_place" ]]; then rm -rf -- "$gw_folder"; fi
   gw_status ended
   gw_final_record "$@"

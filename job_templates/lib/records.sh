@@ -142,13 +142,13 @@ gw_status() {
 
 # --- the claim
 
-# Sets gw_id to the scheduler's id of this run; status 1 where it cannot be known.
+# Sets gw_id to the scheduler's id of this run (gw_task, where it is a task of an array); status 1 where it cannot be known.
 gw_own_id() {
   local boot
   gw_id=''
   case $gw_scheduler in
-    pbs) gw_id=${PBS_JOBID-} ;;
-    slurm) gw_id=${SLURM_JOB_ID-} ;;
+    pbs) gw_id=${gw_task:-${PBS_JOBID-}} ;;
+    slurm) gw_id=${gw_task:-${SLURM_JOB_ID-}} ;;
     direct)
       { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || return 1
       gw_process $$ || return 1

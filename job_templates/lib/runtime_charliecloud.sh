@@ -48,7 +48,8 @@ gw_charliecloud_argv() {
   gw_payload_prepare
   gw_charliecloud_unshare ${gw_binds[@]+"${gw_binds[@]}"}
   gw_argv=("$(command -v env)" -i "PATH=$gw_payload_path" LANG=C.UTF-8 HOME=/job "USER=$(gw_payload_user)"
-    "${gw_argv[@]}" "$(command -v ch-run)" --private-tmp "--uid=$(id -u)" "--gid=$(id -g)")
+    ${GW_SUBMISSION:+"GW_SUBMISSION=$GW_SUBMISSION"} "${gw_argv[@]}"
+    "$(command -v ch-run)" --private-tmp "--uid=$(id -u)" "--gid=$(id -g)")
   for bind in ${gw_binds[@]+"${gw_binds[@]}"}; do
     gw_argv+=(-b "$bind:$bind")
   done

@@ -21,7 +21,7 @@ gw_payload() {
   trap : TERM INT HUP USR1 USR2 XCPU
   umask "$gw_umask"
   gw_close_descriptors
-  gw_clean_environment
+  if [[ $gw_kind != ranks ]]; then gw_clean_environment; fi # each rank does that for itself
   cd -- "$gw_folder" || exit 126
   "gw_${gw_kind}_run"
   exit
@@ -32,7 +32,7 @@ gw_close_descriptors() {
   local number
   for number in /proc/self/fd/*; do
     number=${number##*/}
-    case $number in 0 | 1 | 2 | 255 | \*) ;; *) eval "exec $number>&-" ;; esac
+    case $number in 0 | 1 | 2 | 255 | \* | "${gw_kept_descriptor:-0}") ;; *) eval "exec $number>&-" ;; esac
   done
 }
 
@@ -43,6 +43,7 @@ gw_clean_environment() {
   for name in $(compgen -e); do
     case $name in
       PATH | HOME | USER | LOGNAME | LANG | LC_* | TZ | TMPDIR | XDG_RUNTIME_DIR) ;;
+      GW_SUBMISSION) ;; # by it what outlives the script is found on a plain machine
       PBS_* | SLURM_* | OMPI_* | PMI* | MPICH_* | I_MPI_* | UCX_* | FI_* | NCCL_* | OMP_* | NCPUS) ;;
       CUDA_VISIBLE_DEVICES | GPU_DEVICE_ORDINAL | NVIDIA_* | ROCR_* | HIP_VISIBLE_DEVICES | ZE_AFFINITY_MASK) ;;
       APPTAINER_*PASSWORD | SINGULARITY_*PASSWORD) export -n "${name?}" ;;

@@ -286,7 +286,6 @@ gw_sync_final() {
   gw_sync_manifest "$failed"
   if [[ $gw_order != final ]]; then return; fi
   if [[ -n $gw_manifest_written ]]; then gw_sync_results; fi
-  rm -f -- "$gw_control/credentials"
   if [[ -z $failed ]]; then gw_sync_state 'done'; else gw_sync_state failed; fi
 }
 

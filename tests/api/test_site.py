@@ -17,7 +17,12 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 async def test_targets_are_shown_with_what_is_known_of_them(site: Site) -> None:
     await site.submit()
     site.gateway.board.set("cluster", TargetStatus("needs_login", "the key was refused", AT))
-    here = {
+    engine = {
+        "driver": None,
+        "lease_expires_at": None,
+        "budget": {"commands_per_minute": None, "channels": None, "used": 0, "processes": 1},
+    }
+    here = engine | {
         "name": "here",
         "transport": "local",
         "scheduler": "direct",
@@ -27,7 +32,7 @@ async def test_targets_are_shown_with_what_is_known_of_them(site: Site) -> None:
         "observed_at": None,
         "live_jobs": 1,
     }
-    cluster = {
+    cluster = engine | {
         "name": "cluster",
         "transport": "local",
         "scheduler": "slurm",

@@ -31,6 +31,7 @@ FAST = Timing(
     cancel_grace=2.0,
     rescue_delays=(0.1, 0.2),
     staging_delays=(0.1, 0.1),
+    retry_delays=(0.3,),
     settle_tries=2,
     failure_pause=0.1,
     idle_interval=0.2,
@@ -50,6 +51,8 @@ async def bring_rclone(target: Target) -> None:
 
 class EngineSite:
     """A gateway and its engine, which can be started and stopped apart."""
+
+    fast = FAST
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway

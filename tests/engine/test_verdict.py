@@ -216,3 +216,28 @@ def test_a_job_that_ran_to_its_end_all_the_same_is_what_its_record_says() -> Non
     assert ending(decide(known, seen(replace(CLAIMED, final=final())), TIMING)) == Ending(
         State.SUCCEEDED, None, None, 0
     )
+
+
+def test_a_job_of_another_name_under_the_same_id_is_nothing_whatever_became_of_it() -> None:
+    for phase in Phase:
+        shown = SchedulerJob("7", phase, "somebody's", 0 if phase is Phase.ENDED else None)
+        first = decide(KNOWN, seen(RecordUpdate(exists=True), shown), TIMING)
+        assert (first.state, first.attempt) == (State.QUEUED, {"missing_since": T0})
+        later = seen(RecordUpdate(exists=True), shown, at=TIMING.unseen_grace)
+        assert decide(replace(KNOWN, missing_since=T0), later, TIMING).state is State.UNKNOWN
+
+
+def test_a_run_with_the_claim_may_be_one_of_an_array_that_was_submitted_before() -> None:
+    shown = SchedulerJob("7", Phase.RUNNING, "gw-00000000000a")
+    known = replace(KNOWN, claimed=True, state=State.RUNNING)
+    assert decide(known, seen(CLAIMED, shown), TIMING).state is State.RUNNING
+    assert decide(KNOWN, seen(RecordUpdate(exists=True), shown), TIMING).attempt == {"missing_since": T0}
+
+
+def test_grace_times_count_only_while_the_target_answers() -> None:
+    known = replace(KNOWN, state=State.UNKNOWN, last_state=State.RUNNING, claimed=True, missing_since=T0)
+    for sight in (seen(CLAIMED, asked=False, at=3600), seen(None, at=3600)):
+        found = decide(known, sight, TIMING)
+        assert (found.state, found.attempt.get("missing_since", T0)) == (State.UNKNOWN, None)
+    again = decide(replace(known, missing_since=None), seen(CLAIMED, at=3605), TIMING)
+    assert again.state is State.UNKNOWN

@@ -96,6 +96,19 @@ class Submission:
     resources: Resources
     after_success: tuple[str, ...] = ()
     after_end: tuple[str, ...] = ()
+    tasks: int = 0
+    """Of an array: its tasks have the indices 1 to this number. 0: it is an ordinary job."""
+    throttle: int | None = None
+    """Of an array: so many of its tasks at most run at the same time, where the scheduler can see to it."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What a machine without a scheduler gives jobs at the same time; None where that is not known."""
+
+    cpus: int | None = None
+    memory: int | None = None
+    gpus: int | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +188,33 @@ class Scheduler(ABC):
         The parser raises `SubmissionRejected` where the scheduler would not take the job.
         """
         return None
+
+    def slots(self, facts: SchedulerFacts) -> Slots | None:
+        """Say what jobs share, where the gateway itself has to let them wait; None where the scheduler does."""
+        return None
+
+    def kill(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]] | None:
+        """End by force everything that jobs started, also what outlived them; the answer is that of `cancel`.
+
+        None where the scheduler sees to that itself.
+        """
+        return None
+
+    def array_limit(self, facts: SchedulerFacts) -> int:
+        """Return how many tasks one array may have; less than 2 where there are no arrays."""
+        return 0
+
+    def task_id(self, array_id: str, index: int) -> str:
+        """Return the id of a task of an array, by the id that the array's submission gave."""
+        raise NotImplementedError(f"{self.kind} has no arrays")
+
+    def array_of(self, scheduler_id: str) -> str | None:
+        """Return the id of the array that a task belongs to; None for every other id."""
+        return None
+
+    def can_wait_for(self, scheduler_id: str) -> bool:
+        """Say whether a submission may name this job among those that it waits for."""
+        return self.has_queue
 
     def walltime(self, seconds: int) -> str:
         """Return `HH:MM:SS`."""

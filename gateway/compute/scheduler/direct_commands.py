@@ -68,6 +68,13 @@ class Detect(Command[SchedulerFacts]):
         return (
             'command -v setsid >/dev/null || echo "missing setsid"\n'
             '[ -r /proc/self/stat ] && [ -r /proc/sys/kernel/random/boot_id ] || echo "missing /proc"\n'
+            "printf 'cpus %s\\n' \"$(nproc 2>/dev/null)\"\n"
+            "while read -r gw_key gw_value _; do\n"
+            '  if [ "$gw_key" = MemTotal: ]; then printf \'memory %s\\n\' "$((gw_value * 1024))"; fi\n'
+            "done </proc/meminfo\n"
+            "gw_gpus=0\n"
+            'for gw_file in /dev/nvidia[0-9]*; do if [ -c "$gw_file" ]; then gw_gpus=$((gw_gpus + 1)); fi; done\n'
+            "printf 'gpus %s\\n' \"$gw_gpus\"\n"
             "grep -qs '^KillUserProcesses=yes' /etc/systemd/logind.conf && echo 'logout kills'\n"
             "uname -sr"
         )
@@ -81,7 +88,9 @@ class Detect(Command[SchedulerFacts]):
         version = re.search(r"^(Linux \S+)$", stdout, re.MULTILINE)
         if exit_status != 0 or version is None:
             raise SchedulerError(f"the target told no kernel: {short(stdout + stderr, 200) or 'it said nothing'}")
-        notes = {"logout_kills": "yes"} if re.search(r"^logout kills$", stdout, re.MULTILINE) else {}
+        notes = dict(re.findall(r"^(cpus|memory|gpus) ([0-9]{1,18})$", stdout, re.MULTILINE))
+        if re.search(r"^logout kills$", stdout, re.MULTILINE):
+            notes["logout_kills"] = "yes"
         return SchedulerFacts("direct", version[1], notes)
 
 
@@ -91,12 +100,14 @@ class Submit(Command[str]):
 
     name: str
     control_folder: str
+    nice: int = 0
 
     def line(self) -> str:
         """See `Command`. The substitution ends when the first process has let go of its standard output."""
         control = shlex.quote(self.control_folder)
         start = shlex.join(
             [
+                *(("nice", "-n", str(self.nice)) if self.nice else ()),
                 "setsid",
                 "bash",
                 "--noprofile",
@@ -151,11 +162,15 @@ class Query(Command[QueryAnswer]):
         problems: list[str] = []
         for asked in self.ids:
             parts = ID.match(asked)
-            if parts is None or asked not in seen:
+            if parts is None or not _SHOWN.match(" ".join(seen.get(asked, ()))):
                 problems.append(f"job {asked}: {'not an id of this scheduler' if parts is None else 'no answer'}")
                 continue
             jobs[asked] = _judge(asked, parts, seen[asked], boot[1])
         return QueryAnswer(jobs, tuple(problems))
+
+
+_SHOWN = re.compile(r"(?:[A-Za-z] \d{1,20}|- -)\Z", re.ASCII)
+"""State and start time of a process, or that there is none."""
 
 
 def _judge(asked: str, parts: re.Match[str], seen: list[str], boot: str) -> SchedulerJob:

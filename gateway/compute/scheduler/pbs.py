@@ -17,7 +17,8 @@ from gateway.compute.scheduler.pbs_commands import (
     FindByQstat,
     Query,
 )
-from gateway.compute.scheduler.queue_commands import Each, dependency
+from gateway.compute.scheduler.pbs_state import array_id
+from gateway.compute.scheduler.queue_commands import Each, array_indices, dependency
 from gateway.compute.scheduler.settings import BatchSettings
 from gateway.compute.scheduler.submission import Submit
 from gateway.model.specification import Resources
@@ -59,6 +60,8 @@ class Pbs(Scheduler):
     def check(self, resources: Resources) -> None:
         """Check what can be checked without knowing the dialect; raises `InvalidRequest`."""
         common.check_words(resources, self.settings)
+        if resources.launcher == "srun":
+            raise common.refuse("launcher", "must be mpirun or none: srun is Slurm's")
         for name, value in resources.options.items():
             if "," in value:  # it would begin another resource
                 raise common.refuse(f"options/{name}", "must not have a comma")
@@ -68,7 +71,9 @@ class Pbs(Scheduler):
         resources = submission.resources
         self.check(resources)
         wanted = _select(resources, self.settings) if facts.dialect == OPENPBS else _nodes(resources, facts)
-        lines = ["-r n", *wanted, f"-l walltime={self.walltime(resources.walltime)}"]
+        # An array of OpenPBS can always be run again: the claim and its token tell the runs apart.
+        again = "y" if submission.tasks and facts.dialect == OPENPBS else "n"
+        lines = [f"-r {again}", *wanted, f"-l walltime={self.walltime(resources.walltime)}"]
         if queue := resources.queue or self.settings.queue:
             lines.append(f"-q {queue}")
         if account := resources.account or self.settings.account:
@@ -84,13 +89,20 @@ class Pbs(Scheduler):
         both stand here too.
         """
         control = common.check_folder(submission.control_folder)
-        words = ["qsub", "-N", common.check_name(submission.name), "-r", "n"]
+        words = ["qsub", "-N", common.check_name(submission.name)]
+        if not submission.tasks:
+            words += ["-r", "n"]
+        elif facts.dialect == OPENPBS:
+            words += ["-J", f"1-{submission.tasks}"]
+        else:
+            words += ["-t", array_indices(submission)]
         resources = submission.resources
         if facts.dialect == SLURM_TORQUE and resources.nodes > 1:
             words += ["-l", f"nodes={resources.nodes}:ppn={resources.cpus},mppnppn={resources.cpus}"]
         if (others := dependency(submission)) is not None:
             words += ["-W", f"depend={others}"]
-        words += ["-o", f"{control}/scheduler.out", "-e", f"{control}/scheduler.err", f"{control}/job.sh"]
+        part = ".^array_index^" if submission.tasks and facts.dialect == OPENPBS else ""
+        words += ["-o", f"{control}/scheduler.out{part}", "-e", f"{control}/scheduler.err{part}", f"{control}/job.sh"]
         silent = frozenset() if facts.dialect == SLURM_TORQUE else _NOBODY_KNOWS
         return Submit(tuple(words), control, _ID_LINES[facts.dialect], silent)
 
@@ -116,6 +128,23 @@ class Pbs(Scheduler):
     def release(self, ids: Sequence[str], facts: SchedulerFacts) -> Command[Mapping[str, str | None]]:
         """See `Scheduler`."""
         return Each(("qrls", "-h", "u"), tuple(ids))
+
+    def array_limit(self, facts: SchedulerFacts) -> int:
+        """See `Scheduler`. The Torque commands of Slurm show no tasks, so nothing could be known of them."""
+        return 0 if facts.dialect == SLURM_TORQUE else self.settings.array_limit
+
+    def task_id(self, array_id: str, index: int) -> str:
+        """See `Scheduler`."""
+        return array_id.replace("[]", f"[{index}]", 1)
+
+    def array_of(self, scheduler_id: str) -> str | None:
+        """See `Scheduler`."""
+        array = array_id(scheduler_id)
+        return None if array == scheduler_id else array
+
+    def can_wait_for(self, scheduler_id: str) -> bool:
+        """See `Scheduler`. PBS knows no dependency on a part of an array."""
+        return self.array_of(scheduler_id) is None
 
     def option_problem(self, option: str) -> str | None:
         """See `Scheduler`."""

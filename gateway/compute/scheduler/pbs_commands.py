@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from gateway.compute.scheduler import pbs_json, pbs_text
 from gateway.compute.scheduler.answers import NO_ANSWER, Unreadable, by_name, short
 from gateway.compute.scheduler.base import Command, Phase, QueryAnswer, SchedulerFacts, SchedulerJob
-from gateway.compute.scheduler.pbs_state import JOB_ID, job_number, read_job
+from gateway.compute.scheduler.pbs_state import JOB_ID, array_id, job_number, read_job
 from gateway.errors import SchedulerError
 
 OPENPBS, TORQUE, SLURM_TORQUE = "openpbs", "torque", "slurm-torque"
@@ -81,17 +81,24 @@ class Query(Command[QueryAnswer]):
     def _reads_json(self) -> bool:
         return self.facts.dialect == OPENPBS and self.facts.notes.get("json") != "no"
 
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        """Of an array all tasks are asked for at once, by its own id."""
+        return tuple(dict.fromkeys(array_id(asked) for asked in self.ids))
+
     def line(self) -> str:
         """See `Command`."""
         lines = []
-        for start in range(0, len(self.ids), IDS_PER_CALL):
-            ids = shlex.join(self.ids[start : start + IDS_PER_CALL])
+        for start in range(0, len(self._asked), IDS_PER_CALL):
+            ids = shlex.join(self._asked[start : start + IDS_PER_CALL])
             lines.append(self._call(ids))
             lines.append("printf '\\n@qstat %d\\n' \"$gw_status\"")
         return "\n".join([*lines, '(exit "${gw_status:-0}")'])
 
     def _call(self, ids: str) -> str:
         form = "-f -F json" if self._reads_json else "-f"
+        if "[]" in ids:
+            form = f"-t {form}"
         if self.facts.dialect != OPENPBS:
             return f"qstat {form} {ids}\ngw_status=$?"
         return (
@@ -113,8 +120,8 @@ class Query(Command[QueryAnswer]):
         found, problems = self._read(_END.sub("\n", stdout), stderr, statuses)
         by_number = {job_number(shown): shown for shown in found}
         not_known = _said(stderr, _NOT_KNOWN)
-        whole = len(marks) == -(-len(self.ids) // IDS_PER_CALL)
-        silent = self.facts.dialect == SLURM_TORQUE and whole and not problems
+        whole = len(marks) == -(-len(self._asked) // IDS_PER_CALL)
+        silent = self.facts.dialect == SLURM_TORQUE and whole and not problems and (bool(found) or 153 in marks)
         jobs: dict[str, SchedulerJob] = {}
         unanswered: list[str] = []
         for asked in self.ids:
@@ -125,7 +132,7 @@ class Query(Command[QueryAnswer]):
                     jobs[asked] = _held(job, found[shown]) if self.facts.dialect == SLURM_TORQUE else job
                 except Unreadable as error:
                     unanswered.append(f"job {asked}: {error}")
-            elif job_number(asked) not in not_known and not silent:
+            elif not silent and not {job_number(asked), job_number(array_id(asked))} & not_known.keys():
                 unanswered.append(f"job {asked}: qstat said nothing readable about it")
         return QueryAnswer(jobs, tuple(unanswered + problems) if unanswered else ())
 
@@ -181,7 +188,8 @@ class FindByQselect(Command[Mapping[str, tuple[str, ...]]]):
         if exit_status != 0 or lines[-1] != "@end":
             raise SchedulerError(f"qselect failed with status {exit_status}: {short(stderr) or 'it said nothing'}")
         pairs = [line.split(" ") for line in lines if line.count(" ") == 1]
-        return by_name(self.names, [(name, found) for name, found in pairs if re.fullmatch(JOB_ID, found, re.ASCII)])
+        ids = [(name, array_id(found)) for name, found in pairs if re.fullmatch(JOB_ID, found, re.ASCII)]
+        return by_name(self.names, ids)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,11 @@ def job_number(scheduler_id: str) -> str:
     return scheduler_id.partition(".")[0]
 
 
+def array_id(scheduler_id: str) -> str:
+    """Return the id of the array that a task is of (``18[3].server``: ``18[].server``); every other id as it is."""
+    return re.sub(r"\[\d+\]", "[]", scheduler_id, count=1, flags=re.ASCII)
+
+
 def read_job(scheduler_id: str, attributes: Attributes, *, torque: bool = False) -> SchedulerJob:
     """Turn attributes into what the gateway wants to know.
 

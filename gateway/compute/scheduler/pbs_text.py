@@ -35,12 +35,17 @@ def read_jobs(text: str, indent: str = "    ") -> tuple[Jobs, list[str]]:
             current, found, last = head[1], {}, None
         elif current is None:
             continue
+        elif "Job Id:" in line and not attribute.match(line):  # a damaged head: whose lines these are is not known
+            problems.append(f"job {current}: its part of qstat's answer is broken")
+            current = None
         elif not line.strip():
             jobs[current] = dict(found)
             current = None
         elif match := attribute.match(line.rstrip("\r")):
             last = match[1].lower()
-            found[last] = match[2]
+            if found.setdefault(last, match[2]) != match[2]:
+                problems.append(f"job {current}: its part of qstat's answer contradicts itself")
+                current = None
         elif line.startswith("\t") and last is not None and indent != "\t":
             found[last] += line[1:]
     if current is not None:

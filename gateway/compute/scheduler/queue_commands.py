@@ -33,6 +33,11 @@ def dependency(submission: Submission) -> str | None:
     return ",".join(parts) or None
 
 
+def array_indices(submission: Submission) -> str:
+    """Return the indices of an array as Slurm and Torque write them: ``1-400``, or ``1-400%10``."""
+    return f"1-{submission.tasks}" + (f"%{submission.throttle}" if submission.throttle else "")
+
+
 @dataclass(frozen=True)
 class Each(Command[Mapping[str, str | None]]):
     """Run a command for each of many jobs; the answer is that of `Scheduler.hold`.

@@ -63,12 +63,15 @@ class BatchSettings(SchedulerSettings):
         The administrator's further lines.
     options
         Names of the options that users may set by ``resources.options``.
+    array_limit
+        Tasks of one array at most, where the site does not tell a smaller number; 1: no arrays.
     """
 
     queue: DirectiveValue | None = None
     account: DirectiveValue | None = None
     directives: tuple[AdminDirective, ...] = ()
     options: tuple[OptionName, ...] = ()
+    array_limit: int = Field(default=1000, ge=1, le=100_000)
 
 
 def refuse(field: str, detail: str) -> InvalidRequest:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from gateway.compute.scheduler import settings as common
 from gateway.compute.scheduler.base import Command, QueryAnswer, Scheduler, SchedulerFacts, Submission
-from gateway.compute.scheduler.queue_commands import Each, TryOut, dependency
+from gateway.compute.scheduler.queue_commands import Each, TryOut, array_indices, dependency
 from gateway.compute.scheduler.settings import BatchSettings
 from gateway.compute.scheduler.slurm_commands import Cancel, Detect, Find, Query
 from gateway.compute.scheduler.submission import Submit
@@ -115,6 +115,8 @@ class Slurm(Scheduler):
         output = control.replace("%", "%%")
         words = ["sbatch", "--parsable", f"--job-name={common.check_name(submission.name)}"]
         words += [f"--output={output}/scheduler.out", f"--error={output}/scheduler.err"]
+        if submission.tasks:
+            words.append(f"--array={array_indices(submission)}")
         if (others := dependency(submission)) is not None:
             words.append(f"--dependency={others}")
         words.append(f"{control}/job.sh")
@@ -143,6 +145,20 @@ class Slurm(Scheduler):
     def estimate(self, submission: Submission) -> Command[datetime | None] | None:
         """See `Scheduler`."""
         return TryOut(tuple(self.directives(submission, SchedulerFacts("slurm"))))
+
+    def array_limit(self, facts: SchedulerFacts) -> int:
+        """See `Scheduler`. Indices are below ``MaxArraySize``."""
+        site = facts.notes.get("max_array", "")
+        return min(self.settings.array_limit, int(site) - 1) if site.isdigit() else self.settings.array_limit
+
+    def task_id(self, array_id: str, index: int) -> str:
+        """See `Scheduler`."""
+        return f"{array_id}_{index}"
+
+    def array_of(self, scheduler_id: str) -> str | None:
+        """See `Scheduler`."""
+        array, mark, _ = scheduler_id.partition("_")
+        return array if mark else None
 
     def option_problem(self, option: str) -> str | None:
         """See `Scheduler`."""

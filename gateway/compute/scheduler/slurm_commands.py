@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ from gateway.compute.scheduler.slurm_state import read_job
 from gateway.errors import SchedulerError
 
 IDS_PER_CALL = 5000
-_WIDTHS = {"JobID": 24, "State": 24, "exit_code": 16, "Reason": 80, "Name": 64}
+_WIDTHS = {"JobArrayID": 24, "State": 24, "exit_code": 16, "Reason": 80, "Name": 64}
 _FORMAT = ",".join(f"{field}:{width}" for field, width in _WIDTHS.items())
 _ME = '"$(id -un)"'
 _END = re.compile(r"\n?@(squeue|sacct) (\d+)\n")
@@ -33,6 +33,7 @@ class Detect(Command[SchedulerFacts]):
             '  command -v "$gw_program" >/dev/null || echo "missing $gw_program"\n'
             "done\n"
             "sbatch --version\n"
+            "scontrol show config 2>/dev/null | grep -i '^MaxArraySize '\n"
             "sacct -n -X -S now >/dev/null 2>&1 && echo 'sacct yes'\n"
             "true"
         )
@@ -48,12 +49,18 @@ class Detect(Command[SchedulerFacts]):
         if version is None:
             raise SchedulerError(f"sbatch told no version: {short(stdout + stderr, 200) or 'it said nothing'}")
         sacct = "yes" if re.search(r"^sacct yes$", stdout, re.MULTILINE) else "no"
-        return SchedulerFacts("slurm", version[1], {"sacct": sacct})
+        notes = {"sacct": sacct}
+        if found := re.search(r"^MaxArraySize\s*=\s*(\d{1,9})\s*$", stdout, re.MULTILINE | re.ASCII):
+            notes["max_array"] = found[1]
+        return SchedulerFacts("slurm", version[1], notes)
 
 
 @dataclass(frozen=True)
 class Query(Command[QueryAnswer]):
-    """One ``squeue`` for the account's jobs; ``sacct`` for those it has forgotten, where that answers."""
+    """One ``squeue`` for the account's jobs; ``sacct`` for those it has forgotten, where that answers.
+
+    Of an array all tasks are asked for at once, by its own id; ``-r`` gives each pending task a line of its own.
+    """
 
     ids: tuple[str, ...]
     accounting: bool
@@ -65,7 +72,8 @@ class Query(Command[QueryAnswer]):
         lines = []
         for start in range(0, len(self.ids), IDS_PER_CALL):
             ids = self.ids[start : start + IDS_PER_CALL]
-            lines.append(f"gw_queue=$(squeue -h -t all -u {_ME} -j {shlex.quote(','.join(ids))} -O {_FORMAT})")
+            wanted = ",".join(dict.fromkeys(asked.partition("_")[0] for asked in ids))
+            lines.append(f"gw_queue=$(squeue -h -r -t all -u {_ME} -j {shlex.quote(wanted)} -O {_FORMAT})")
             lines.append('gw_status=$?\nprintf \'%s\\n@squeue %d\\n\' "$gw_queue" "$gw_status"')
             if self.accounting:
                 lines.append(self._forgotten(ids))
@@ -79,7 +87,7 @@ class Query(Command[QueryAnswer]):
             "  case $'\\n'$gw_queue in *$'\\n'\"$gw_id \"*) ;; *) gw_ids=$gw_ids,$gw_id ;; esac\n"
             "done\n"
             'if [ -n "$gw_ids" ]; then\n'
-            '  sacct -n -X -P -o JobIDRaw,State,ExitCode,JobName -j "${gw_ids#,}"\n'
+            '  sacct -n -X -P -o JobID,State,ExitCode,JobName -j "${gw_ids#,}"\n'
             "  printf '\\n@sacct %d\\n' $?\n"
             "fi"
         )
@@ -109,7 +117,15 @@ class Query(Command[QueryAnswer]):
                         jobs[fields[0]] = read_job(*fields)
                     except Unreadable as error:
                         problems.append(f"job {fields[0]}: {error}")
+        if self.accounting and [program for program, _, _ in parts].count("sacct") < self._calls_of_sacct(parts):
+            problems.append("the answer is cut off before the end of sacct's part")
         return QueryAnswer(jobs, tuple(problems) if asked - jobs.keys() else ())
+
+    def _calls_of_sacct(self, parts: Sequence[tuple[str, str, int]]) -> int:
+        """Count the calls of squeue that did not show all: each is followed by one of sacct."""
+        shown = [{line.partition(" ")[0] for line in text.split("\n")} for name, text, _ in parts if name == "squeue"]
+        chunks = [self.ids[start : start + IDS_PER_CALL] for start in range(0, len(self.ids), IDS_PER_CALL)]
+        return sum(not found.issuperset(chunk) for chunk, found in zip(chunks, shown, strict=True))
 
 
 def _parts(stdout: str) -> Iterator[tuple[str, str, int]]:
@@ -125,7 +141,7 @@ def _squeue_lines(text: str) -> Iterator[tuple[str, str, str, str, str]]:
     for width in _WIDTHS.values():
         starts.append(starts[-1] + width)
     for line in text.split("\n"):
-        if re.match(r"\d+( |\Z)", line, re.ASCII):
+        if re.match(r"\d+(_\d+)?( |\Z)", line, re.ASCII):
             cells = [line[a:b].strip() for a, b in pairwise(starts)]
             yield cells[0], cells[1] if len(line) > starts[4] else "", cells[2], cells[3], cells[4]
 
@@ -139,7 +155,7 @@ def _sacct_lines(text: str) -> Iterator[tuple[str, str, str, str, str]]:
 
 @dataclass(frozen=True)
 class Find(Command[Mapping[str, tuple[str, ...]]]):
-    """Find own jobs by name, in the queue and in the accounts of the last month."""
+    """Find own jobs by name, in the queue and in the accounts of the last month; of an array its own id."""
 
     names: tuple[str, ...]
     accounting: bool
@@ -147,9 +163,9 @@ class Find(Command[Mapping[str, tuple[str, ...]]]):
     def line(self) -> str:
         """See `Command`."""
         names = shlex.quote(",".join(self.names))
-        lines = [f"squeue -h -t all -u {_ME} -n {names} -o '%A|%j' || exit"]
+        lines = [f"squeue -h -t all -u {_ME} -n {names} -o '%F|%j' || exit"]
         if self.accounting:
-            lines.append(f"sacct -n -X -P -S now-31days -u {_ME} --name={names} -o JobIDRaw,JobName || exit")
+            lines.append(f"sacct -n -X -P -S now-31days -u {_ME} --name={names} -o JobID,JobName || exit")
         return "\n".join([*lines, "echo '@end'"])
 
     def parse(self, stdout: str, stderr: str, exit_status: int) -> Mapping[str, tuple[str, ...]]:
@@ -157,8 +173,8 @@ class Find(Command[Mapping[str, tuple[str, ...]]]):
         lines = stdout.rstrip().split("\n")
         if exit_status != 0 or lines[-1] != "@end":
             raise SchedulerError(f"squeue failed with status {exit_status}: {short(stderr) or 'it said nothing'}")
-        cells = [line.split("|", 1) for line in lines if re.match(r"\d+\|", line, re.ASCII)]
-        return by_name(self.names, [(name, found) for found, name in cells])
+        cells = [line.split("|", 1) for line in lines if re.match(r"\d+(_[^|]*)?\|", line, re.ASCII)]
+        return by_name(self.names, [(name, found.partition("_")[0]) for found, name in cells])
 
 
 @dataclass(frozen=True)
@@ -175,7 +191,7 @@ class Cancel(Command[Mapping[str, str | None]]):
         """See `Command`. What is unknown or over needs no cancelling."""
         said = {
             match[1]: match[0].strip()
-            for match in re.finditer(r"^.*job id (\d+)(?:_\S*)?: .*$", stderr, re.MULTILINE | re.ASCII)
+            for match in re.finditer(r"^.*job id (\d+(?:_\d+)?)(?:_\S*)?: .*$", stderr, re.MULTILINE | re.ASCII)
         }
         over = re.compile(r"invalid job id|already complet", re.IGNORECASE)
         if exit_status != 0 and (NO_ANSWER.search(stderr) or not any(asked in said for asked in self.ids)):

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, ClassVar
 
+from gateway.compute.transport.budget import Budget
 from gateway.model.job import Probe
 from gateway.settings import PluginSettings
 
@@ -51,10 +52,16 @@ class RcloneRemote:
 
 
 def _observed(run: Callable[..., Awaitable[CommandResult]]) -> Callable[..., Awaitable[CommandResult]]:
-    """Let the transport's observer know of each command."""
+    """Let each command wait for the site's budget, and the transport's observer know of it."""
 
     @functools.wraps(run)
     async def observed(self: Transport, *arguments: Any, **options: Any) -> CommandResult:
+        if self.budget is not None:
+            async with self.budget.command():
+                return await watched(self, *arguments, **options)
+        return await watched(self, *arguments, **options)
+
+    async def watched(self: Transport, *arguments: Any, **options: Any) -> CommandResult:
         began, answered = time.monotonic(), False
         try:
             result = await run(self, *arguments, **options)
@@ -75,6 +82,9 @@ class Transport(ABC):
 
     observer: Callable[[float, bool], None] | None = None
     """Told of each remote command: the seconds it took, and whether an answer came."""
+
+    budget: Budget | None = None
+    """What the site allows; each command waits for its turn."""
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)

@@ -1,7 +1,8 @@
-"""Make the recordings of Slurm and of its Torque commands anew, on a real cluster: ``python record.py`` as root.
+"""Make the recordings of Slurm and of its Torque commands anew: ``python -m testbed.record_scheduler`` as root.
 
-Each recording is ``{name: {command, stdout, stderr, exit_status}}``. Names of accounts and folders are replaced.
-OpenPBS's recordings were made elsewhere: there is no Debian package of it.
+It starts a cluster of its own. Each recording is ``{name: {command, stdout, stderr, exit_status}}``; names of accounts
+and folders are replaced. OpenPBS's were made elsewhere: there is no Debian package of it. With the word ``arrays`` only
+those of arrays are made, which takes some seconds.
 """
 
 from __future__ import annotations
@@ -14,15 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
 from gateway.compute.scheduler.base import Command, Scheduler, SchedulerFacts, Submission
 from gateway.compute.scheduler.pbs import Pbs, PbsSettings
 from gateway.compute.scheduler.slurm import Slurm, SlurmSettings
 from gateway.model.specification import Resources
 from testbed.cluster import Cluster
 
-FOLDER = Path(__file__).parent / "recordings"
+FOLDER = Path(__file__).resolve().parent.parent / "tests/compute/scheduler/recordings"
 WAIT = "sleep 600 & wait"
 
 
@@ -35,6 +34,7 @@ class Recorder:
         self.serial = 0
 
     def keep(self, name: str, line: str, user: int = 0) -> str:
+        """Run a line as a person and keep what came back; return its output."""
         argv = ["runuser", "-u", self.cluster.users[user], "--", "/bin/bash", "--noprofile", "--norc", "-s"]
         done = subprocess.run(
             argv, input=line, env=self.cluster.env, capture_output=True, text=True, check=False, cwd="/"
@@ -46,11 +46,12 @@ class Recorder:
     def _plain(self, value: Any) -> Any:
         if isinstance(value, str):
             value = value.replace(str(self.cluster.dir), "/cluster")
-            for user, plain in zip(self.cluster.users, ("alice", "bob"), strict=True):
+            for user, plain in zip(self.cluster.users, ("alice", "bob"), strict=False):
                 value = value.replace(user, plain)
         return value
 
     def submit(self, name: str, script: str, *directives: str, user: int = 0, folder: str | None = None) -> str:
+        """Submit a script with further directives; return what the scheduler answered."""
         account = self.cluster.accounts[user]
         self.serial += 1
         control = account.home / (folder or f"c{self.serial}")
@@ -63,12 +64,15 @@ class Recorder:
         return answer.strip()
 
     def run(self, name: str, command: Command[Any], user: int = 0) -> None:
+        """Run a scheduler's command and keep its answer."""
         self.keep(name, command.line(), user)
 
     def query(self, name: str, ids: Sequence[str]) -> None:
+        """Ask about jobs and keep the answer."""
         self.run(name, self.scheduler.query(ids, self.facts))
 
     def until(self, job: str, *states: str) -> None:
+        """Wait until Slurm shows a job in one of the states."""
         while self.cluster.job(job).get("JobState") not in states:
             time.sleep(0.1)
 
@@ -121,6 +125,7 @@ def record(recorder: Recorder, prefix: str) -> None:
 
 
 def rejections(r: Recorder, prefix: str) -> None:
+    """Submit what Slurm refuses, and where it cannot be asked."""
     options = {
         "queue": {"#PBS": "-q nosuch", "#SBATCH": "--partition=nosuch"},
         "cpus": {"#PBS": "-l nodes=1:ppn=100", "#SBATCH": "--cpus-per-task=100"},
@@ -137,12 +142,40 @@ def rejections(r: Recorder, prefix: str) -> None:
     r.submit("rejected_no_file", "", folder="empty")
 
 
+def record_arrays(recorder: Recorder) -> None:
+    """Go through what an array can meet: its tasks end each in its own way, and its parent's status proves nothing."""
+    r = recorder
+    held = r.submit("submit_held", WAIT, "#SBATCH --hold", "#SBATCH --array=0-2")
+    tasks = r.submit("submit", 'exit "$SLURM_ARRAY_TASK_ID"', "#SBATCH --array=0-2")
+    running = r.submit("submit_running", WAIT, "#SBATCH --array=0-1")
+    while r.cluster.job(f"{tasks}_2").get("JobState") != "FAILED":
+        time.sleep(0.1)
+    while r.cluster.job(f"{running}_1").get("JobState") != "RUNNING":
+        time.sleep(0.1)
+    for name, job, count in (("held", held, 3), ("ended", tasks, 3), ("running", running, 2)):
+        r.query(name, [f"{job}_{index}" for index in range(count)])
+    r.query("mixed", [f"{tasks}_1", f"{running}_0", f"{tasks}_7", "999999_0"])
+    r.run("find", r.scheduler.find(["gw-000000000002"], r.facts))
+    r.run("cancel_one", r.scheduler.cancel([f"{running}_0"], r.facts))
+    while r.cluster.job(f"{running}_0").get("JobState") != "CANCELLED":
+        time.sleep(0.1)
+    time.sleep(3)
+    r.query("cancelled_one", [f"{running}_0", f"{running}_1"])
+    r.run("cancel_all", r.scheduler.cancel([f"{running}_1", f"{held}_0"], r.facts))
+
+
 def main() -> None:
+    """Make the recordings."""
     kinds: list[tuple[str, str, Scheduler, SchedulerFacts]] = [
         ("slurm", "#SBATCH", Slurm(SlurmSettings(kind="slurm")), SchedulerFacts("slurm", "22.05.8", {"sacct": "no"})),
         ("slurm-torque", "#PBS", Pbs(PbsSettings(kind="pbs")), SchedulerFacts("slurm-torque", "22.05.8")),
     ]
-    for name, prefix, scheduler, facts in kinds:
+    with Cluster(users=1) as cluster:
+        recorder = Recorder(cluster, kinds[0][2], kinds[0][3])
+        record_arrays(recorder)
+        text = json.dumps(recorder.kept, indent=1, sort_keys=True) + "\n"
+        (FOLDER / "slurm-arrays-22.05.json").write_text(text)
+    for name, prefix, scheduler, facts in kinds if sys.argv[1:] != ["arrays"] else []:
         with Cluster(users=2) as cluster:
             recorder = Recorder(cluster, scheduler, facts)
             record(recorder, prefix)
