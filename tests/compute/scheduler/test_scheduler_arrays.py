@@ -24,7 +24,7 @@ PBS_SCHEDULER, SLURM_SCHEDULER = Pbs(PbsSettings(kind="pbs")), Slurm(SlurmSettin
 
 
 def array(tasks: int = 400, **more: Any) -> Submission:
-    return Submission(NAME, f"/work/.gateway/arrays/{NAME}", Resources(), tasks=tasks, **more)
+    return Submission(NAME, f"/scratch/.gateway/arrays/{NAME}", Resources(), tasks=tasks, **more)
 
 
 def words(scheduler: Scheduler, facts: SchedulerFacts, submission: Submission) -> str:
