@@ -32,6 +32,9 @@ LIBRARIES = (
 )
 """The libraries of every script, in order; those of the runtimes come before ``main.sh``."""
 
+GRACE, SAVE_GRACE = 10.0, 30.0
+"""Seconds that a payload gets to end by itself; where a command has it save its state, two thirds are for that."""
+
 _DIRECTIVE = re.compile(r"#(PBS|SBATCH) [A-Za-z0-9 _.:=,@+/%\[\]-]+")
 _SCRATCH = re.compile(r"(?:\$[A-Za-z_][A-Za-z0-9_]*|\$\{[A-Za-z_][A-Za-z0-9_]*\}|/)[A-Za-z0-9_./@%+=-]*", re.ASCII)
 _DESTINATION = re.compile(r"S(\d+):")
@@ -171,6 +174,30 @@ def command_of(specification: JobSpecification) -> tuple[str, ...]:
     if specification.command is not None:
         return specification.command
     return ("bash", "-c", specification.script or "")
+
+
+def asked_for(specification: JobSpecification) -> dict[str, Any]:
+    """Return all fields of a `ScriptRequest` that follow from the specification alone; previews use it too."""
+    resources, sync = specification.resources, specification.sync
+    rule, save = specification.progress, specification.save_and_stop
+    return {
+        "walltime": resources.walltime,
+        "reserve": sync.reserve,
+        "grace": GRACE if save is None else SAVE_GRACE,
+        "image": specification.image,
+        "command": command_of(specification),
+        "env": specification.env,
+        "gpus": resources.gpus,
+        "launcher": resources.launcher,
+        "nodes": resources.nodes,
+        "tasks_per_node": resources.tasks_per_node,
+        "sync_interval": sync.interval,
+        "sync_settle": sync.settle,
+        "progress_file": rule.file if rule else None,
+        "progress_pattern": rule.pattern if rule else None,
+        "progress_command": (rule.command or ()) if rule else (),
+        "save_command": save.command if save else (),
+    }
 
 
 def libraries(runtime_libraries: Mapping[str, str] | None = None) -> str:

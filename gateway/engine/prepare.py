@@ -7,10 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from gateway.compute.scheduler.base import SchedulerFacts, Submission
-from gateway.compute.script import PushTransfer, ScriptRequest, command_of, render
+from gateway.compute.script import PushTransfer, ScriptRequest, asked_for, render
 from gateway.compute.staging import StagedAttempt, StagedFile
 from gateway.compute.target import Target
 from gateway.compute.target_inputs import target_copies
@@ -18,11 +17,8 @@ from gateway.compute.tools import bring_rclone
 from gateway.compute.transport.base import RcloneRemote
 from gateway.engine.plan import Folders, JobPlan, StorePlan, folders_of
 from gateway.errors import StagingFailed, TargetError
-from gateway.model.specification import JobSpecification
 from gateway.storage.stores.base import Store
 
-GRACE, SAVE_GRACE = 10.0, 30.0
-"""Seconds that a payload gets to end by itself; where a command has it save its state, two thirds are for that."""
 SLACK = timedelta(hours=1)
 """Credentials outlive walltime and reserve by this much."""
 QUEUE_ALLOWANCE = timedelta(hours=24)
@@ -118,17 +114,6 @@ async def check_relays(plan: JobPlan, pushed: Mapping[str, RcloneRemote], target
         raise StagingFailed(f"store {relayed[0]}: {error.message}", hint=error.hint) from None
 
 
-def _beside(specification: JobSpecification) -> dict[str, Any]:
-    """Return what the script needs to run beside the payload."""
-    rule, save = specification.progress, specification.save_and_stop
-    return {
-        "progress_file": rule.file if rule else None,
-        "progress_pattern": rule.pattern if rule else None,
-        "progress_command": (rule.command or ()) if rule else (),
-        "save_command": save.command if save else (),
-    }
-
-
 async def prepare(
     plan: JobPlan,
     submission_name: str,
@@ -172,28 +157,16 @@ async def prepare(
             scheduler_kind=target.scheduler.kind,
             directives=target.scheduler.directives(submission, facts),
             preamble=settings.preamble,
-            walltime=specification.resources.walltime,
-            reserve=specification.sync.reserve,
             kill_delay=settings.kill_delay,
-            grace=GRACE if specification.save_and_stop is None else SAVE_GRACE,
             runtimes=tuple(libraries) if specification.image else ("host",),
             runtime_libraries=libraries,
             image_cache=paths.image_cache,
-            image=specification.image,
-            command=command_of(specification),
-            env=specification.env,
             binds=target.binds,
-            gpus=specification.resources.gpus,
-            launcher=specification.resources.launcher,
-            nodes=specification.resources.nodes,
-            tasks_per_node=specification.resources.tasks_per_node,
             scratch=target.settings.scratch,
             rclone=rclone,
             stores=names,
             transfers=transfers,
-            sync_interval=specification.sync.interval,
-            sync_settle=specification.sync.settle,
-            **_beside(specification),
+            **asked_for(specification),
         )
     )
     control_files = [StagedFile("job.sh", script.encode(), 0o700)]

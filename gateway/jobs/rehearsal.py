@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from gateway.compute.estimate import Estimate, estimate
 from gateway.compute.scheduler.base import SchedulerFacts, Submission
-from gateway.compute.script import ScriptRequest, command_of, render
+from gateway.compute.script import ScriptRequest, asked_for, render
 from gateway.compute.target import Target, TargetPaths
 from gateway.db import jobs as table
 from gateway.db.database import Database
@@ -105,7 +105,6 @@ def script_request(
     control = posixpath.join(paths.control_root, DRY_RUN_ID, "1")
     submission = Submission(_SUBMISSION, control, specification.resources)
     libraries = {runtime.kind: runtime.library() for runtime in target.runtimes}
-    progress, save = specification.progress, specification.save_and_stop
     return ScriptRequest(
         job_id=DRY_RUN_ID,
         attempt=1,
@@ -114,28 +113,16 @@ def script_request(
         scheduler_kind=target.scheduler.kind,
         directives=target.scheduler.directives(submission, facts),
         preamble=target.scheduler_settings.preamble,
-        walltime=specification.resources.walltime,
-        reserve=specification.sync.reserve,
         kill_delay=target.scheduler_settings.kill_delay,
-        grace=10.0 if save is None else 30.0,
         runtimes=tuple(libraries) if specification.image else ("host",),
         runtime_libraries=libraries,
         image_cache=paths.image_cache,
-        image=specification.image,
-        command=command_of(specification),
-        env=specification.env,
         binds=target.binds,
-        gpus=specification.resources.gpus,
         scratch=target.settings.scratch,
         rclone=None,
         stores=(),
         transfers=(),
-        sync_interval=specification.sync.interval,
-        sync_settle=specification.sync.settle,
-        progress_file=progress.file if progress else None,
-        progress_pattern=progress.pattern if progress else None,
-        progress_command=(progress.command or ()) if progress else (),
-        save_command=save.command if save else (),
+        **asked_for(specification),
     )
 
 

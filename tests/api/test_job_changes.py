@@ -256,6 +256,15 @@ async def test_verbs_of_a_job_that_is_somebody_elses_or_not_there_are_404(site: 
     assert (await site.http.get(f"{JOBS}/{job['id']}")).json() == job
 
 
+async def test_a_dry_run_of_a_job_on_several_nodes_shows_how_its_ranks_start(site: Site) -> None:
+    resources = {"nodes": 2, "cpus": 3, "tasks_per_node": 3, "launcher": "srun"}
+    body = specification(target="cluster", image={"ref": "https://example.org/a.sqfs"}, resources=resources)
+    answer = await site.http.post(JOBS, params={"dry_run": "1"}, json=body)
+    assert answer.status_code == 200, answer.text
+    lines = answer.json()["preview"]["script"].splitlines()
+    assert {"gw_launcher=srun", "gw_nodes=2", "gw_tasks_per_node=3"} <= set(lines)
+
+
 async def test_a_dry_run_shows_the_script_the_request_and_what_may_go_wrong(site: Site) -> None:
     body = specification(env={"MARK": "it's here"}, resources={"walltime": "00:10:00"})
     answer = await site.http.post(JOBS, params={"dry_run": "1"}, json=body)
