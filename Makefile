@@ -5,13 +5,14 @@ TARGET ?= local
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check unit bench clean
+.PHONY: help demo test check unit bench chaos clean
 
 help:
 	@echo "make demo [TARGET=local|pbs|slurm] [CASE=cavity|openfoam|stirred-tank]"
 	@echo "                                     run the cavity job, or a case, end to end, on this machine"
 	@echo "make test                            set up what the tests need and run all of them"
 	@echo "make bench                           print the benchmarks' ratios"
+	@echo "make chaos                           break everything once, and write docs/chaos.md"
 
 # The stamp is newer than pyproject.toml when the environment is complete.
 $(VENV)/.installed: pyproject.toml
@@ -51,6 +52,11 @@ bench:
 	@bash scripts/setup-debian.sh venv test
 	@$(MAKE) --no-print-directory --silent $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks
+
+chaos:
+	@bash scripts/setup-debian.sh venv test
+	@$(MAKE) --no-print-directory --silent $(VENV)/.installed-test
+	$(BIN)/python -m tests.chaos
 
 clean:
 	rm -rf $(VENV) testbed/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -24,9 +24,9 @@ from benchmarks.servers import new_database
 from gateway.app import person
 from gateway.db import tables
 from gateway.db.database import Database
-from gateway.db.job_lists import JobFilter, Sort
+from gateway.db.job_lists import JobFilter, Sort, place_of
 from gateway.db.jobs import now
-from gateway.jobs.lists import list_jobs, place_of, write_cursor
+from gateway.jobs.lists import list_jobs, write_cursor
 from gateway.model.specification import JobSpecification
 from gateway.model.states import State
 

@@ -61,7 +61,7 @@ class Site:
     async def submit_one(self) -> Site:
         """Submit a job, so that everything is there that only a first one needs."""
         job_id = await self.database.write(lambda c: insert(c, target=TARGET, store=STORE))
-        for _ in range(100):
+        for _ in range(600):
             await self.driver.tick()
             if await self.submitted():
                 break

@@ -197,7 +197,8 @@ class Gateway:
             opened.push_async_callback(self.images.close)
             self.people = People(self.database, self.owner)
             opened.push_async_callback(self.people.close)
-            self.audit = AuditWriter(self.database)
+            self.audit = AuditWriter(self.database, self.settings.gateway.audit_days)
+            self.audit.start()
             opened.push_async_callback(self.audit.close)
             self.targets = build_targets(self.settings)
             self.lanes = {**self.targets, **build_accounts(self.settings)}

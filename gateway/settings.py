@@ -72,6 +72,8 @@ class GatewaySettings(Model):
         Bytes (or ``50G``) that the uploads of one person may take.
     upload_days
         After so many days an upload that no job used is removed.
+    audit_days
+        After so many days a row of the audit log is removed; 0: never.
     """
 
     listen: str = "127.0.0.1:8480"
@@ -82,6 +84,7 @@ class GatewaySettings(Model):
     default_store: Name | None = None
     upload_limit: Memory = Field(default=50 * 1024**3, ge=0)
     upload_days: float = Field(default=14, gt=0, le=3650)
+    audit_days: float = Field(default=400, ge=0, le=36500)
     cases: tuple[Path, ...] = ()
     allow_urls: tuple[str, ...] = ()
     host_names: tuple[HostName, ...] = ()
@@ -117,6 +120,8 @@ class BudgetSettings(Model):
     commands_per_minute: int | None = Field(default=None, ge=1, le=100_000)
     channels: int | None = Field(default=None, ge=1, le=1000)
     """Remote commands at the same time."""
+    connections_per_minute: int | None = Field(default=None, ge=1, le=1000)
+    """Connections that are opened, those of copies through the gateway included."""
 
 
 class TargetSettings(Model):

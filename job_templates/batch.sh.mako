@@ -40,5 +40,12 @@ gw_transfer_type=(${words(t.content_type for t in transfers) | n})
 gw_transfer_args=(${words("\n".join(t.arguments) for t in transfers) | n})
 gw_sync_interval=${sync_interval}
 gw_sync_settle=${sync_settle}
+% if library is None:
 ${libraries | n}
+% else:
+gw_libraries=${library.path}
+gw_libraries_digest=${library.digest}
+${loader | n}
+gw_load "$@"
+% endif
 gw_main "$@"; exit

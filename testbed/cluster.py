@@ -136,6 +136,7 @@ class Cluster(SshSite):
             "SlurmctldPort": self._control_port,
             # How long a command tries before it says that there is no scheduler.
             "MessageTimeout": 5,
+            "MaxJobCount": 30000,
             "StateSaveLocation": f"{top}/state",
             "SlurmdSpoolDir": f"{top}/spool.%n",
             "SlurmctldPidFile": f"{top}/slurmctld.pid",

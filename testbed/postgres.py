@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 from pathlib import Path
 
@@ -33,12 +34,20 @@ class Postgres(Part):
         self._folder.mkdir(mode=0o700)
         os.chown(self._folder, self.account.uid, -1)
         self._run("initdb", "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-D", self._data)
+        self.up()
+
+    def up(self) -> None:
+        """Start the server (again, with its data) and wait until it answers."""
         settings = {**SETTINGS, "unix_socket_directories": str(self._folder)}
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         self.keeper.start(
             "postgres", [*self._as_account(), str(self._programs / "postgres"), "-D", self._data, *options]
         )
         self.keeper.wait("postgres", self._ready)
+
+    def down(self, *, immediate: bool = False) -> None:
+        """Stop the server, with everybody's connections; what was committed stays. `immediate`: without a last word."""
+        self.keeper.stop("postgres", number=signal.SIGQUIT if immediate else signal.SIGINT, timeout=10)
 
     @property
     def _data(self) -> str:

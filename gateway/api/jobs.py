@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.api.conditional import has_etag
 from gateway.api.messages import JSON, Reply, Request
-from gateway.api.queries import JobsFilter, JobsQuery, ManyJobs, RerunQuery, StoreQuery, SubmitQuery
+from gateway.api.queries import JobsFilter, JobsQuery, ManyJobs, RerunQuery, ScriptQuery, StoreQuery, SubmitQuery
 from gateway.api.route import READ, TEXT, WRITE, Route
 from gateway.app import Gateway
 from gateway.db.job_lists import JobFilter, Sort
@@ -200,7 +200,8 @@ async def delete_job(gateway: Gateway, request: Request) -> Reply:
 
 async def get_script(gateway: Gateway, request: Request) -> Reply:
     """Show the batch script of the current attempt."""
-    text = await gateway.jobs.script(request.path["id"], request.owner)
+    query: ScriptQuery = request.query
+    text = await gateway.jobs.script(request.path["id"], request.owner, libraries=query.libraries)
     return Reply(200, {"Content-Type": "text/plain; charset=utf-8"}, text.encode())
 
 
@@ -289,7 +290,7 @@ ROUTES = (
     Route("POST", f"{_JOB}/submit", submit_draft, WRITE, "Let a draft run", response_model=Job, status=202),
     Route("POST", f"{_JOB}/cancel", cancel_job, WRITE, "Cancel a job", response_model=Job, status=202),
     Route("POST", f"{_JOB}/abandon", abandon_job, WRITE, "Give up an unknown job", response_model=Job, status=202),
-    Route("GET", f"{_JOB}/script", get_script, READ, "Show the batch script", media_types=TEXT),
+    Route("GET", f"{_JOB}/script", get_script, READ, "Show the batch script", query=ScriptQuery, media_types=TEXT),
     Route("GET", f"{_JOB}/attempts", list_attempts, READ, "List attempts", response_model=AttemptPage),
     Route("GET", f"{_JOB}/manifest", get_manifest, READ, "Show the signed manifest", query=StoreQuery),
 )

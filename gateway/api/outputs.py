@@ -17,6 +17,7 @@ from gateway.jobs.outputs import Listing, OpenFile
 from gateway.jobs.pointers import refuse_query
 from gateway.jobs.views import API
 from gateway.model.job import OutputPage
+from gateway.model.people import Scope
 
 SAFE = {
     "X-Content-Type-Options": "nosniff",
@@ -36,7 +37,10 @@ async def list_all_outputs(gateway: Gateway, request: Request) -> OutputPage:
     job_id, slash, prefix = query.prefix.partition("/")
     if not slash:
         raise refuse_query("prefix", "must begin with the id of a job and a '/'")
-    return await gateway.outputs.list(job_id, request.owner, _listing(query, prefix))
+    owner = request.owner
+    if request.person.may(Scope.ADMIN):  # as where the job's id stands in the path
+        owner = await gateway.people.owner_of("jobs", job_id) or owner
+    return await gateway.outputs.list(job_id, owner, _listing(query, prefix))
 
 
 def _listing(query: OutputsQuery, prefix: str) -> Listing:

@@ -148,6 +148,12 @@ class StoreQuery(Query):
     store: Name | None = None
 
 
+class ScriptQuery(Query):
+    """`GET /jobs/{id}/script`."""
+
+    libraries: bool = Field(default=False, description="Show what the script loads from its target instead.")
+
+
 class LogsQuery(Query):
     """`GET /jobs/{id}/logs/{stream}`."""
 

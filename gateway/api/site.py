@@ -144,6 +144,8 @@ def _budget(budget: Budget) -> TargetBudget:
     return TargetBudget(
         **budget.settings.model_dump(),
         used=max(budget.used_by_all, budget.used),
+        open=budget.open,
+        connections=budget.connections,
         processes=budget.processes,
     )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import posixpath
+import re
 import shlex
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from gateway.compute import scripts
 from gateway.errors import RemoteCommandFailed
@@ -19,7 +21,28 @@ CHUNK = 64 * 1024
 MAX_MANIFEST = 256 * 1024 * 1024
 """Bytes of a manifest, unpacked; a longer one is not read."""
 FOLLOWED = ("status.jsonl", "sync.jsonl")
-SYNC_STATES = frozenset({"idle", "pass", "final", "done", "failed", "died"})
+NEWS = 16 * 1024 * 1024
+"""Bytes of news that one command carries (three characters a byte): well below a transport's limit."""
+_SIGNATURE = re.compile(r"[0-9]{1,20}\.[0-9.]{1,40}\Z")
+
+
+@dataclass(frozen=True)
+class KnownClaim:
+    """A claim that was read before, with the inode and time of its file: as long as they are the same, so is it."""
+
+    signature: str
+    claim: Claim
+
+    def as_json(self) -> list[str]:
+        """Return what is kept with the attempt."""
+        return [self.signature, self.claim.scheduler_id, self.claim.token]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self | None:
+        """Read what `as_json` wrote; None for anything else."""
+        if not isinstance(value, list) or len(value) != 3 or not _SIGNATURE.match(value[0]):
+            return None
+        return cls(value[0], Claim(value[1], value[2]))
 
 
 @dataclass(frozen=True)
@@ -30,11 +53,14 @@ class RecordRequest:
     ----------
     offsets
         Bytes of ``status.jsonl`` and ``sync.jsonl`` that were read before; missing means 0.
+    known
+        The claim that was read before.
     """
 
     control_folder: str
     offsets: Mapping[str, int] = field(default_factory=dict)
     want_manifest: bool = False
+    known: KnownClaim | None = None
 
 
 @dataclass(frozen=True)
@@ -51,10 +77,8 @@ class RecordUpdate:
         Whole new lines that are JSON objects.
     offsets
         Where to go on next time, for the files that had news. A file that became shorter is read from its start.
-    sizes
-        Bytes of ``payload.out``, ``payload.err``, ``pull.log`` and ``script.log``, those that are there.
-    sync_state
-        The last word of ``sync.state``, None where there is none.
+    known
+        The claim to go on with, where another one was read than before.
     manifest
         The node's manifest, if it was asked for and is there.
     """
@@ -65,38 +89,47 @@ class RecordUpdate:
     status_lines: list[dict[str, Any]] = field(default_factory=list)
     sync_lines: list[dict[str, Any]] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
-    sync_state: str | None = None
+    known: KnownClaim | None = None
     manifest: bytes | None = None
 
 
-def records_section(requests: Sequence[RecordRequest], chunk: int = CHUNK) -> str:
+def records_section(requests: Sequence[RecordRequest], chunk: int = CHUNK, news: int = NEWS) -> str:
     """Return bash text that prints what is new of all `requests`; `parse_records` reads it.
 
     Parameters
     ----------
     chunk
-        Bytes of each followed file at most: many requests in one answer must still fit into it.
+        Bytes of each followed file at most.
+    news
+        Bytes of all of them together: what is left over is read the next time.
     """
+    if not requests:
+        return "echo end\n"
     for request in requests:
         if not request.control_folder.startswith("/") or not request.control_folder.isprintable():
             raise ValueError(f"{request.control_folder!r} is not an absolute path without control characters")
-    folders = " ".join(shlex.quote(request.control_folder) for request in requests)
+    root = posixpath.commonprefix([request.control_folder for request in requests])
+    root = root[: root.rfind("/") + 1]
+    folders = " ".join(shlex.quote(request.control_folder[len(root) :]) for request in requests)
     wanted = " ".join(f"'{_wanted(request)}'" for request in requests)
     return (
         f"{scripts.read('records')}\n"
-        f"gw_record_folders=({folders})\ngw_record_wanted=({wanted})\n"
-        f"{f'gw_records {chunk} {MAX_FINAL + 1}' if requests else 'echo end'}\n"
+        f"gw_record_root={shlex.quote(root)}\ngw_record_folders=({folders})\n"
+        f"gw_record_wanted=({wanted})\n"
+        f"gw_records {chunk} {MAX_FINAL + 1} {news}\n"
     )
 
 
 def _wanted(request: RecordRequest) -> str:
     numbers = [max(0, int(request.offsets.get(name, 0))) for name in FOLLOWED]
-    return " ".join(map(str, [*numbers, int(request.want_manifest)]))
+    signature = request.known.signature if request.known is not None else "-"
+    return f"{numbers[0]} {numbers[1]} {int(request.want_manifest)} {signature}"
 
 
-def parse_records(stdout: bytes, chunk: int = CHUNK) -> dict[str, RecordUpdate]:
-    """Return the updates by control folder; `chunk` as in `records_section`.
+def parse_records(stdout: bytes, requests: Sequence[RecordRequest], chunk: int = CHUNK) -> dict[str, RecordUpdate]:
+    """Return the updates by control folder; `requests` and `chunk` as in `records_section`.
+
+    A folder is left out of which not everything could be read: nothing is known of it.
 
     Raises
     ------
@@ -104,32 +137,44 @@ def parse_records(stdout: bytes, chunk: int = CHUNK) -> dict[str, RecordUpdate]:
         The answer is cut off, so that nothing is known.
     """
     lines = iter(stdout.split(b"\n"))
-    found: dict[str, RecordUpdate] = {}
+    found: dict[int, dict[str, Any]] = {}
     raw: dict[str, Any] = {}
     for line in lines:
         word, _, rest = line.partition(b" ")
         if word == b"end":
-            return found
-        if word in (b"folder", b"missing"):
-            raw = {"exists": word == b"folder", "offsets": {}, "sizes": {}}
-            found[rest.decode("utf-8", "replace")] = RecordUpdate(**raw)
-            folder = rest.decode("utf-8", "replace")
+            break
+        if word == b"no":
+            raise RemoteCommandFailed("the target has no awk")
+        if word == b"folder":
+            number = _number(rest)
+            raw = found.setdefault(number, {"exists": True, "offsets": {}}) if number < len(requests) else {}
         elif raw:
             _take(raw, word, rest, lines, chunk)
-            found[folder] = RecordUpdate(**raw)
-    raise RemoteCommandFailed("the answer about the jobs' records is cut off")
+    else:
+        raise RemoteCommandFailed("the answer about the jobs' records is cut off")
+    return {
+        request.control_folder: _update(request, found.get(number))
+        for number, request in enumerate(requests)
+        if not found.get(number, {}).get("later")
+    }
+
+
+def _update(request: RecordRequest, raw: dict[str, Any] | None) -> RecordUpdate:
+    claim = request.known.claim if request.known is not None else None
+    return RecordUpdate(True, claim) if raw is None else RecordUpdate(**{"claim": claim, **raw})
 
 
 def _take(raw: dict[str, Any], word: bytes, rest: bytes, lines: Iterator[bytes], longest: int) -> None:
     """Add what one line (and the block that follows it) says."""
-    if word == b"size":
-        name, _, number = rest.partition(b" ")
-        raw["sizes"][name.decode("ascii", "replace")] = _number(number)
+    if word in (b"missing", b"unclaimed"):
+        raw["exists"], raw["claim"] = word != b"missing", None
+    elif word == b"later":
+        raw["later"] = True
     elif word == b"claim":
-        raw["claim"] = parse_claim(rest.decode("ascii", "replace").replace("|", "\n"))
-    elif word == b"state":
-        states = [part for part in rest.decode("ascii", "replace").split("|") if part in SYNC_STATES]
-        raw["sync_state"] = states[-1] if states else None
+        signature, _, text = rest.decode("ascii", "replace").partition(" ")
+        raw["claim"] = claim = parse_claim(text.replace("|", "\n"))
+        if claim is not None and _SIGNATURE.match(signature):
+            raw["known"] = KnownClaim(signature, claim)
     elif word == b"final":
         raw["final"] = parse_final_or_none(_block(lines))
     elif word == b"chunk":

@@ -18,6 +18,8 @@ class RemoteScript:
     """
 
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
+    head: str = ""
+    """Bash text before the sections: functions for all of them."""
     _sections: list[tuple[str, str, bool]] = field(default_factory=list)
 
     def add(self, name: str, command: str, *, reads_data: bool = False) -> None:
@@ -27,7 +29,7 @@ class RemoteScript:
     @property
     def text(self) -> str:
         """The whole script."""
-        lines = []
+        lines = [self.head] if self.head else []
         for name, command, reads_data in self._sections:
             redirect = "" if reads_data else " </dev/null"
             lines.append(f"printf '\\n@%s@ %s\\n' {self.nonce} {name}; printf '\\n@%s@ %s\\n' {self.nonce} {name} >&2")

@@ -1,4 +1,4 @@
-"""Renders the batch script of an attempt: directives, quoted assignments, and the bash libraries.
+"""Renders the batch script of an attempt: directives, quoted assignments, and how the bash libraries are loaded.
 
 The template ``batch.sh.mako`` holds directives and assignments only. Everything else reaches it as a value, which Mako
 does not read again, so neither a person's text nor a library can mean anything to Mako.
@@ -6,10 +6,11 @@ does not read again, so neither a person's text nor a library can mean anything 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -38,7 +39,9 @@ GRACE, SAVE_GRACE = 10.0, 30.0
 _DIRECTIVE = re.compile(r"#(PBS|SBATCH) [A-Za-z0-9 _.:=,@+/%\[\]-]+")
 _SCRATCH = re.compile(r"(?:\$[A-Za-z_][A-Za-z0-9_]*|\$\{[A-Za-z_][A-Za-z0-9_]*\}|/)[A-Za-z0-9_./@%+=-]*", re.ASCII)
 _DESTINATION = re.compile(r"S(\d+):")
+_LOADS = re.compile(r"^gw_libraries_digest=([0-9a-f]{64})$", re.MULTILINE)
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 _BREAKS = {"\n": "'$'\\n''", "\r": "'$'\\r''"}
 
 
@@ -72,6 +75,23 @@ class PushTransfer:
 
 
 @dataclass(frozen=True)
+class Library:
+    """The text of the bash libraries as a file on a target, which scripts load once its digest was checked.
+
+    Attributes
+    ----------
+    path
+        Absolute, on the target.
+    digest
+        SHA-256 of the text, in hexadecimal digits.
+    """
+
+    path: str
+    digest: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ScriptRequest:
     """All that the script of one attempt depends on (``docs/job-folder.md``).
 
@@ -88,6 +108,8 @@ class ScriptRequest:
         Kinds to try, in order; ``("host",)`` for ``image: null``.
     runtime_libraries
         Bash text by kind.
+    library
+        Where the target has all libraries; None: the script holds them itself.
     scratch
         The admin's folder to run in: absolute, or beginning with a variable that the node has (``$TMPDIR``).
     rclone
@@ -135,6 +157,7 @@ class ScriptRequest:
     launcher: str = "none"
     nodes: int = 1
     tasks_per_node: int = 1
+    library: Library | None = None
 
 
 def quote(value: object) -> str:
@@ -151,6 +174,8 @@ def quote(value: object) -> str:
     """
     if value is None:
         return "''"
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
     text = f"{value:.2f}" if isinstance(value, float) else str(value)
     try:
         text.encode()
@@ -207,6 +232,31 @@ def libraries(runtime_libraries: Mapping[str, str] | None = None) -> str:
     return "\n".join(text.rstrip("\n") for text in [*own[:-1], *runtimes, own[-1]])
 
 
+@cache
+def _loader() -> str:
+    """Return what loads the libraries, without its comments."""
+    lines = templates.library("load.sh").splitlines()
+    return "\n".join(line for line in lines if line and not line.lstrip().startswith("# "))
+
+
+@cache
+def _library(tools: str, runtimes: tuple[tuple[str, str], ...]) -> Library:
+    text = libraries(dict(runtimes)) + "\n"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Library(f"{tools}/job-lib-{digest[:12]}.sh", digest, text)
+
+
+def library_of(tools: str, runtime_libraries: Mapping[str, str]) -> Library:
+    """Return the libraries as they belong into the folder `tools` of a target."""
+    return _library(tools, tuple(runtime_libraries.items()))
+
+
+def library_digest(script: str) -> str | None:
+    """Return the digest of the libraries that a script loads; None where it has them in itself."""
+    found = _LOADS.search(script)
+    return found[1] if found else None
+
+
 def render(request: ScriptRequest) -> str:
     """Return the text of ``job.sh``. The same request gives the same bytes.
 
@@ -224,7 +274,8 @@ def render(request: ScriptRequest) -> str:
         "image_ref": image.ref if image else None,
         "image_digest": image.digest if image else None,
         "image_mirrors": image.mirrors if image else (),
-        "libraries": libraries(request.runtime_libraries),
+        "libraries": libraries(request.runtime_libraries) if request.library is None else None,
+        "loader": _loader(),
         "words": words,
     }
     return str(_template().render_unicode(**context))

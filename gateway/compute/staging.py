@@ -19,8 +19,6 @@ from gateway.errors import StagingFailed
 from gateway.model.base import text_problem
 from gateway.model.specification import path_problem
 
-RESERVE = 64 * 1024
-"""Bytes that are kept for the final record; the target makes them."""
 SLOWEST = 512 * 1024
 """Bytes a second that a link must manage."""
 COPY_SECONDS = 1800
@@ -102,14 +100,15 @@ async def stage(transport: Transport, attempts: Sequence[StagedAttempt]) -> list
         The target could not be reached, or did not answer.
     """
     outcomes: dict[int, StagingOutcome] = {}
-    groups: dict[tuple[str, int], list[int]] = {}
+    groups: dict[tuple[str, str, int], list[int]] = {}
     for index, attempt in enumerate(attempts):
         if problem := attempt_problem(attempt):
             outcomes[index] = StagingOutcome("failed", problem)
         else:
             # What takes long to copy makes no other attempt wait for it, nor fail with it.
-            groups.setdefault((_root(attempt), index if attempt.copies else -1), []).append(index)
-    for (root, _), members in sorted(groups.items(), key=lambda group: group[0][1]):
+            workdir = posixpath.dirname(attempt.job_folder)
+            groups.setdefault((_root(attempt), workdir, index if attempt.copies else -1), []).append(index)
+    for (root, _, _), members in sorted(groups.items(), key=lambda group: group[0][2]):
         found = await _stage_group(transport, root, [attempts[index] for index in members])
         outcomes |= dict(zip(members, found, strict=True))
     return [outcomes[index] for index in range(len(attempts))]
@@ -142,7 +141,8 @@ def _root(attempt: StagedAttempt) -> str:
 
 
 async def _stage_group(transport: Transport, root: str, attempts: Sequence[StagedAttempt]) -> list[StagingOutcome]:
-    members = [_members(index, attempt) for index, attempt in enumerate(attempts)]
+    names = _names(attempts)
+    members = [_members(name, attempt) for name, attempt in zip(names, attempts, strict=True)]
     try:
         stream = await asyncio.to_thread(TarStream, [member for own in members for member in own])
     except OSError as error:
@@ -151,28 +151,39 @@ async def _stage_group(transport: Transport, root: str, attempts: Sequence[Stage
     counts = []
     for own in members:
         total = sum(next(sizes) for _ in own)
-        counts.append((1 + sum(member.content is not None for member in own), total + RESERVE))
+        counts.append((sum(member.content is not None for member in own), total))
     copying = COPY_SECONDS * sum(len(attempt.copies) for attempt in attempts)
     timeout = 60 + stream.size / SLOWEST + copying
     try:
         data = cast(IO[bytes], stream)
-        result = await transport.run(_script(root, attempts, counts), data=data, timeout=timeout)
+        result = await transport.run(_script(root, attempts, names, counts), data=data, timeout=timeout)
     finally:
         await asyncio.to_thread(stream.close)
     if stream.problem is not None:
         raise StagingFailed(stream.problem)
-    return _outcomes(result, len(attempts))
+    return _outcomes(result, names)
 
 
-def _members(index: int, attempt: StagedAttempt) -> list[TarMember]:
+def _names(attempts: Sequence[StagedAttempt]) -> list[str]:
+    """Return what each attempt is called in the stream: its job folder's own name, if nobody else has that."""
+    found: list[str] = []
+    for index, attempt in enumerate(attempts):
+        folder, number = posixpath.split(attempt.control_folder)
+        name = posixpath.basename(folder)
+        usual = name == posixpath.basename(attempt.job_folder) and name not in found and number.isdigit()
+        found.append(name if usual and not name.startswith(("-", ".")) else f".{index}")
+    return found
+
+
+def _members(name: str, attempt: StagedAttempt) -> list[TarMember]:
     """Return what the stream holds of an attempt: its files, the folders above them, and ``control``."""
-    found = []
-    for folder, contents, mode in (("job", attempt.inputs, 0o755), ("control", attempt.control_files, 0o700)):
-        place = f"{index}/{folder}"
+    control = f"control/{name}/{posixpath.basename(attempt.control_folder)}"
+    found = [TarMember(f"control/{name}", None, 0o755)]
+    for place, contents, mode in ((f"job/{name}", attempt.inputs, 0o755), (control, attempt.control_files, 0o700)):
         found.append(TarMember(place, None, mode))
         found += [TarMember(f"{place}/{parent}", None, mode) for parent in _parents(contents)]
         found += [TarMember(f"{place}/{file.path}", file.content, file.mode & 0o755) for file in contents]
-    return [*found, TarMember(f"{index}/control/control", b"", 0o644)]
+    return [*found, TarMember(f"{control}/control", b"", 0o644)]
 
 
 def _parents(files: Sequence[StagedFile]) -> list[str]:
@@ -181,8 +192,11 @@ def _parents(files: Sequence[StagedFile]) -> list[str]:
     return sorted(found)
 
 
-def _script(root: str, attempts: Sequence[StagedAttempt], counts: Sequence[tuple[int, int]]) -> str:
+def _script(
+    root: str, attempts: Sequence[StagedAttempt], names: Sequence[str], counts: Sequence[tuple[int, int]]
+) -> str:
     columns: dict[str, Sequence[str]] = {
+        "names": names,
         "jobs": [attempt.job_folder for attempt in attempts],
         "controls": [attempt.control_folder for attempt in attempts],
         "files": [str(files) for files, _ in counts],
@@ -198,10 +212,11 @@ def _script(root: str, attempts: Sequence[StagedAttempt], counts: Sequence[tuple
     }
     arrays = "".join(f"gw_stage_{name}=({shlex.join(values)})\n" for name, values in columns.items())
     arrays += f"gw_stage_copy_seconds={COPY_SECONDS}\n"
-    return f"{scripts.read('staging')}\n{arrays}gw_stage {shlex.quote(root)} {secrets.token_hex(8)}\n"
+    words = shlex.join([root, secrets.token_hex(8), posixpath.dirname(attempts[0].job_folder)])
+    return f"{scripts.read('staging')}\n{arrays}gw_stage {words}\n"
 
 
-def _outcomes(result: CommandResult, count: int) -> list[StagingOutcome]:
+def _outcomes(result: CommandResult, names: Sequence[str]) -> list[StagingOutcome]:
     """Read the lines of the staging script.
 
     Raises
@@ -216,7 +231,7 @@ def _outcomes(result: CommandResult, count: int) -> list[StagingOutcome]:
     for line in stdout.splitlines():
         number, _, rest = line.partition(" ")
         word, _, said = rest.partition(" ")
-        if not number.isdigit() or int(number) >= count:
+        if not number.isdigit() or int(number) >= len(names):
             continue
         index = int(number)
         if word == "staged":
@@ -225,17 +240,17 @@ def _outcomes(result: CommandResult, count: int) -> list[StagingOutcome]:
             found[index] = StagingOutcome("already_claimed")
         else:
             torn += word == "torn"
-            found[index] = StagingOutcome("failed", said.strip()[:500] or _complaint(complaints, index))
-    if torn == count or not found:
+            found[index] = StagingOutcome("failed", said.strip()[:500] or _complaint(complaints, names[index]))
+    if torn == len(names) or not found:
         raise StagingFailed(_complaint(complaints, None))
     missing = StagingOutcome("failed", _complaint(complaints, None))
-    return [found.get(index, missing) for index in range(count)]
+    return [found.get(index, missing) for index in range(len(names))]
 
 
-def _complaint(complaints: Sequence[str], index: int | None) -> str:
+def _complaint(complaints: Sequence[str], name: str | None) -> str:
     """Pick the line that says why: one of the attempt's own before others, a cause before a consequence."""
     lines = [line for line in complaints if "Exiting with failure" not in line]
-    own = [line for line in lines if index is not None and f" {index}/" in line] or lines
+    own = [line for line in lines if name is not None and name in line] or lines
     line = next(
         (line for line in (*own, *lines) if _CAUSE.search(line)), own[0] if own else "the target did not say why"
     )

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 from gateway.compute import scripts
 from gateway.compute.rclone_program import own_rclone
 from gateway.compute.transport.base import CommandResult, Transport
-from gateway.errors import StagingFailed
+from gateway.errors import RemoteCommandFailed, StagingFailed
 
 OLDEST = (1, 66)
 """The target's own rclone is used only from this version on (earlier ones lack options that the script needs)."""
@@ -68,7 +68,9 @@ async def bring_rclone(transport: Transport, tools_folder: str, *, architecture:
     Raises
     ------
     StagingFailed
-        It could not be put there, or the architectures differ and the target has no recent rclone of its own.
+        The architectures differ, and the target has no recent rclone of its own.
+    RemoteCommandFailed
+        It could not be put there.
     TargetError
         The target could not be reached, or did not answer.
     """
@@ -105,7 +107,7 @@ async def _look_or_bring(transport: Transport, tools_folder: str, architecture: 
         result = await transport.run(script, data=packed, timeout=60 + size / SLOWEST)
     if result.exit_status != 0:
         said = " ".join(result.text()[1].split())[:300]
-        raise StagingFailed(f"rclone could not be put into {tools_folder}: {said or 'no reason was given'}")
+        raise RemoteCommandFailed(f"rclone could not be put into {tools_folder}: {said or 'no reason was given'}")
     return place
 
 

@@ -98,15 +98,17 @@ def get(connection: Connection, job_id: str) -> RowMapping | None:
 
 
 def stores_of(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[RowMapping]]:
-    """Return the stores of several jobs in one query, in the order that the specification names them."""
+    """Return the stores of several jobs in few queries, in the order that the specification names them."""
     found: dict[str, list[RowMapping]] = {}
-    query = (
-        select(job_stores)
-        .where(job_stores.c.job_id.in_(list(job_ids)))
-        .order_by(job_stores.c.job_id, job_stores.c.position)
-    )
-    for row in connection.execute(query).mappings():
-        found.setdefault(row["job_id"], []).append(row)
+    asked = list(job_ids)
+    for start in range(0, len(asked), 500):
+        query = (
+            select(job_stores)
+            .where(job_stores.c.job_id.in_(asked[start : start + 500]))
+            .order_by(job_stores.c.job_id, job_stores.c.position)
+        )
+        for row in connection.execute(query).mappings():
+            found.setdefault(row["job_id"], []).append(row)
     return found
 
 
@@ -119,10 +121,17 @@ def _with_attempt(columns: Iterable[Any], without: frozenset[str]) -> Select[Any
     )
 
 
+_NOT_DRIVEN = frozenset(
+    {"spec", "request", "script", "values", "tags", "notes", "project", "case_version", "rerun_of", "exit_code"}
+    | {"observed_at", "ended_at", "scheduler_record", "job_id", "number"}
+)
+"""What a loop of the engine does not look at: ten thousand rows are read in each of its ticks."""
+
+
 def live(connection: Connection, lane: str, lost_since: datetime | None = None) -> list[RowMapping]:
     """Return the live jobs of one loop of the engine with their current attempt (attempts' columns prefixed ``a_``).
 
-    Specifications and scripts, which may be large, are left out: see `whole`.
+    Specifications, scripts and what only people look at are left out: see `whole`.
 
     Parameters
     ----------
@@ -133,8 +142,23 @@ def live(connection: Connection, lane: str, lost_since: datetime | None = None) 
     if lost_since is not None:
         condition = or_(condition, and_(jobs.c.state == str(State.LOST), jobs.c.ended_at > lost_since))
     query = (
-        _with_attempt(jobs.c, frozenset({"spec", "request", "script"}))
-        .where(jobs.c.lane == lane, condition)
+        _with_attempt(jobs.c, _NOT_DRIVEN).where(jobs.c.lane == lane, condition).order_by(jobs.c.created_at, jobs.c.id)
+    )
+    return list(connection.execute(query).mappings())
+
+
+def asking(connection: Connection, lane: str) -> list[RowMapping]:
+    """Return those rows of `live` whose attempt is over, or of whom somebody wants something."""
+    wanted = or_(
+        jobs.c.state == str(State.FINALIZING),
+        jobs.c.cancel_requested_at.is_not(None),
+        jobs.c.sync_requested_at.is_not(None),
+        jobs.c.hold,
+        attempts.c.hold_sent_at.is_not(None),
+    )
+    query = (
+        _with_attempt(jobs.c, _NOT_DRIVEN)
+        .where(jobs.c.lane == lane, jobs.c.state.in_([str(state) for state in LIVE]), wanted)
         .order_by(jobs.c.created_at, jobs.c.id)
     )
     return list(connection.execute(query).mappings())

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from gateway.db import events
-from gateway.db.tables import attempts, jobs
+from gateway.db.tables import attempts, job_stores, jobs
 from gateway.model.states import State, check_transition
 
 CHUNK = 500
@@ -62,6 +62,25 @@ def move(connection: Connection, before: State, after: State, moves: Sequence[Mo
     told = [(item.job_id, owners[item.job_id], {**data, **item.told}) for item in there]
     events.append_many(connection, "state", told, at=at, evidence=[item.evidence for item in there])
     return set(owners)
+
+
+def submissions(connection: Connection, job_ids: Sequence[str]) -> set[str]:
+    """Return the names of the submissions of all attempts of these jobs."""
+    found: set[str] = set()
+    for ids in chunks(job_ids):
+        found |= set(connection.scalars(select(attempts.c.submission).where(attempts.c.job_id.in_(ids))))
+    return found
+
+
+def set_stores(connection: Connection, rows: Sequence[tuple[str, str, str]]) -> None:
+    """Write down how outputs get to stores (job, store, transfer)."""
+    query = (
+        update(job_stores)
+        .where(job_stores.c.job_id == bindparam("of_job"), job_stores.c.store == bindparam("of_store"))
+        .values(transfer=bindparam("by"))
+    )
+    if rows:
+        connection.execute(query, [dict(zip(("of_job", "of_store", "by"), row, strict=True)) for row in rows])
 
 
 def insert_attempts(connection: Connection, rows: Sequence[tuple[str, int, str]], at: datetime) -> None:

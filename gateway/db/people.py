@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 
 from gateway.db.tables import audit, jobs, people, sweeps, tokens
 
@@ -124,6 +124,12 @@ class AuditFilter:
 def insert_audit(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store rows of the audit log."""
     connection.execute(insert(audit), list(rows))
+
+
+def forget_audit(connection: Connection, before: datetime, limit: int) -> int:
+    """Remove the oldest rows of the audit log that are older than `before`, so many at most; return how many."""
+    oldest = select(audit.c.id).where(audit.c.at < before).order_by(audit.c.at, audit.c.id).limit(limit)
+    return connection.execute(delete(audit).where(audit.c.id.in_(oldest))).rowcount
 
 
 def audit_page(

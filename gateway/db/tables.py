@@ -101,6 +101,13 @@ jobs = Table(
     Index("ix_jobs_owner_ended", "owner", "ended_at", "created_at", "id"),
     Index("ix_jobs_sweep", "sweep", "sweep_index"),
     Index("ix_jobs_created", "created_at", "id"),
+    Index("ix_jobs_owner_state", "owner", "state", "created_at", "id"),
+    Index("ix_jobs_owner_target", "owner", "target", "created_at", "id"),
+    Index("ix_jobs_owner_case", "owner", "case", "created_at", "id"),
+    Index("ix_jobs_owner_name", "owner", "name", "created_at", "id"),
+    Index("ix_jobs_owner_started", "owner", "started_at", "created_at", "id"),
+    Index("ix_jobs_owner_sweep_index", "owner", "sweep_index", "created_at", "id"),
+    Index("ix_jobs_state_target", "state", "target"),
     Index("ix_jobs_target_state", "target", "state"),
     Index("ix_jobs_lane_state", "lane", "state"),
 )
@@ -138,6 +145,14 @@ attempts = Table(
     Index("ix_attempts_array", "array", "array_index"),
 )
 """``array``: the name of the array that the attempt was submitted in, as a task with the index ``array_index``."""
+
+script_libraries = Table(
+    "script_libraries",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+"""What scripts load from their target, by the digest that stands in them."""
 
 job_stores = Table(
     "job_stores",

@@ -16,7 +16,9 @@ from gateway.compute.target import Target
 from gateway.compute.transport.base import CommandResult
 from gateway.db import jobs
 from gateway.db.database import Database
+from gateway.engine import steps
 from gateway.engine.arrays import cancel_ids
+from gateway.engine.steps import Step
 from gateway.engine.timing import Timing
 from gateway.errors import SchedulerError
 from gateway.model.states import State
@@ -94,7 +96,9 @@ async def send_cancels(
         script.add("force", force.line())
     if by_scheduler:
         script.add("cancel", target.scheduler.cancel(by_scheduler, facts).line())
+    steps.reached(Step.CANCEL_DUE)
     sections = script.parse(await target.transport.run(script.text, timeout=timing.poll_timeout))
+    steps.reached(Step.CANCEL_SENT)
     if by_scheduler:
         _log_refusals(target, by_scheduler, facts, sections["cancel"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from gateway.compute.scheduler.base import SchedulerFacts
 from gateway.compute.target import Target
 from gateway.db import jobs
 from gateway.db.database import Database, DatabaseUnavailable
+from gateway.engine import steps
 from gateway.engine.cancel import send_cancels
 from gateway.engine.finalise import Finaliser
 from gateway.engine.images import ImageDelivery
@@ -23,8 +24,9 @@ from gateway.engine.inputs import InputFiles
 from gateway.engine.launch import Launcher
 from gateway.engine.observe import Observer, rests
 from gateway.engine.passes import RelayPasses
-from gateway.engine.poll import AT_ONCE, chunk_for, poll_script, read_sight, record_request
+from gateway.engine.poll import AT_ONCE, SECONDS_A_JOB, poll_script, read_sight, record_request
 from gateway.engine.renew import Renewer, due
+from gateway.engine.steps import Step
 from gateway.engine.timing import Timing
 from gateway.engine.words import Words
 from gateway.errors import GatewayError, HostKeyChanged, LeaseLost, LoginRefused, TargetUnreachable
@@ -38,6 +40,9 @@ from gateway.storage.stores.base import Store
 log = logging.getLogger(__name__)
 
 WATCHED = frozenset({State.QUEUED, State.HELD, State.RUNNING, State.UNKNOWN, State.LOST})
+
+SAME_MACHINE = 10.0
+"""Seconds that a record may be on its way where no other machine writes it."""
 
 Row = RowMapping
 
@@ -58,6 +63,13 @@ class Surroundings:
     settings: Settings = field(default_factory=Settings)
 
 
+def patience(target: Target, timing: Timing) -> Timing:
+    """Return how long is waited at a target. Where there is no queue, jobs run on the machine that is asked."""
+    if target.scheduler.has_queue:
+        return timing
+    return replace(timing, record_grace=min(timing.record_grace, SAME_MACHINE))
+
+
 class TargetDriver:
     """Drives one target. Everything it needs after a restart stands in the database."""
 
@@ -70,11 +82,13 @@ class TargetDriver:
         self.passes = RelayPasses(target, around.database, around.stores)
         self.words = Words(target, around.database, around.timing, self.passes.now)
         self.renewer = Renewer(target, around.database, around.stores, around.timing)
-        self.observer = Observer(around.database, around.timing)
+        self.observer = Observer(around.database, patience(target, around.timing))
         self._launching: asyncio.Task[None] | None = None
         self._finalising: dict[str, asyncio.Task[None]] = {}
         self._unsettled: dict[str, int] = {}
         self._facts: SchedulerFacts | None = None
+        self._greeted = False
+        """Whether the scheduler told of itself and was not asked about jobs since: that is no sight of them."""
         self._looked_at: datetime | None = None
         self._answered_at: datetime | None = None
         self._seeing_since: datetime | None = None
@@ -111,9 +125,10 @@ class TargetDriver:
         facts = await self._detect()
         self._launch(rows, facts, blocked)
         await self._poll(rows, facts)
-        rows = await self._live()
+        rows = await self.around.database.read(lambda c: jobs.asking(c, self.target.name))
+        if any(row["cancel_requested_at"] for row in rows):  # an array is cancelled as a whole where all of it is
+            rows = await self._live()
         self._finalise([row for row in rows if row["state"] == State.FINALIZING])
-        self.passes.follow(rows)
         await send_cancels(self.target, self.around.database, rows, facts, self.around.timing)
         await self.words.send(rows, facts)
         return busy
@@ -134,7 +149,7 @@ class TargetDriver:
             command = self.target.scheduler.detect()
             result = await self.target.transport.run(command.line(), timeout=self.around.timing.poll_timeout)
             self._facts = command.parse(*result.text())
-            self._answered()
+            self._greeted = True
         return self._facts
 
     def _answered(self) -> None:
@@ -154,6 +169,9 @@ class TargetDriver:
             and r["a_submission"] not in self.launcher.in_flight
         ]
         asked = [*watched, *lost_answers]
+        greeted, self._greeted = self._greeted, False
+        if greeted and not asked:
+            self._answered()
         for start in range(0, len(asked), AT_ONCE):
             await self._poll_some(asked[start : start + AT_ONCE], facts)
 
@@ -165,15 +183,18 @@ class TargetDriver:
         requests = [record_request(r) for r in rows if r["a_control_folder"]]
         scheduler = self.target.scheduler
         script = poll_script(scheduler, facts, ids, lost, requests)
-        result = await self.target.transport.run(script.text, timeout=self.around.timing.poll_timeout)
+        timeout = self.around.timing.poll_timeout + SECONDS_A_JOB * len(rows)
+        result = await self.target.transport.run(script.text, timeout=timeout)
+        steps.reached(Step.POLLED)
         at = datetime.now(UTC)
-        sight = read_sight(scheduler, facts, ids, list(lost), script.parse(result), chunk_for(len(requests)))
+        sight = read_sight(scheduler, facts, ids, list(lost), script.parse(result), requests)
         self._answered()
         if sight.problem:
             log.warning("target %s: the scheduler's answer: %s", self.target.name, sight.problem)
         if not sight.asked:
             self.around.board.set(self.target.name, TargetStatus("failed", sight.problem, self._answered_at))
         await self.observer.take(watched, sight, at, self._seeing_since or at)
+        steps.reached(Step.OBSERVED)
         await self.launcher.adopt(lost_answers, sight, facts)
 
     # --- What it does not say

@@ -19,8 +19,9 @@ from gateway.compute.target import Target
 from gateway.compute.transport.base import CommandResult
 from gateway.db import events, jobs, outputs
 from gateway.db.database import Database
-from gateway.engine import retries
+from gateway.engine import retries, steps
 from gateway.engine.plan import JobPlan, StorePlan, plan_job
+from gateway.engine.steps import Step
 from gateway.engine.timing import Timing
 from gateway.engine.verdict import Ending, ending_of_record
 from gateway.errors import GatewayError, StoreError, TargetError, TargetUnreachable
@@ -84,6 +85,7 @@ class Finaliser:
         async with self._turn:
             await retries.end_what_is_left(row, target, self.timing)
             kept = await self._fetch_records(row, target)
+        steps.reached(Step.RECORDS_READ)
         record, ending = row["a_final"]["record"], Ending.from_json(row["a_final"]["ending"])
         late = late_record(row, kept)
         if late is not None:
@@ -97,6 +99,7 @@ class Finaliser:
             await self._settle_stores(row, plan, target, kept)
         async with self._turn:
             await self._keep_records(plan, kept)
+        steps.reached(Step.RECORDS_KEPT)
         await self._end(row, ending, record)
 
     async def give_up(self, job_id: str, attempt: int) -> None:
@@ -167,9 +170,12 @@ class Finaliser:
             try:
                 async with self._turn:
                     proof = await self._prove(row, item, target, claim, pushed)
+                    steps.reached(Step.PROVED)
                     if proof.state is not OutputsState.PARTIAL:
                         await self._publish(row, item, proof)
+                        steps.reached(Step.SIGNED)
                         await self._write_proof(row, item, proof)
+                        steps.reached(Step.PROOF_WRITTEN)
                         return
             except TargetUnreachable:
                 raise
@@ -198,6 +204,7 @@ class Finaliser:
                 result = await relay_pass(source, store, item.place, item.transfers, final=True)
             except TargetUnreachable as error:  # the one that the store is on
                 raise StoreError(error.message) from None
+            steps.reached(Step.RESCUED)
             if result.exit_status:
                 raise StoreError(f"the gateway's own pass failed: {result.message}")
             found = await build_manifest(source, item.transfers, transport=target.transport, folder=row["a_job_folder"])
@@ -308,8 +315,10 @@ class Finaliser:
                 message=ending.message,
                 exit_code=ending.exit_code,
             )
+            steps.reached(Step.ENDING)
 
         await self.database.write(write)
+        steps.reached(Step.ENDED)
 
 
 def _is_at(now: Row, row: Row) -> bool:

@@ -6,33 +6,28 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping
 
 from gateway.compute.scheduler.base import SchedulerFacts
-from gateway.compute.staging import stage
 from gateway.compute.target import Target
 from gateway.db import jobs, moves, sweeps
 from gateway.db.database import Database
-from gateway.engine import retries, slots
+from gateway.engine import slots, steps
 from gateway.engine.arrays import Arrays, limit_of
 from gateway.engine.cancel import stop_words
 from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
-from gateway.engine.plan import plan_job
 from gateway.engine.poll import Sight
-from gateway.engine.prepare import Prepared, prepare
-from gateway.engine.renew import RENEW_AFTER
-from gateway.engine.sharing import shared_stores
+from gateway.engine.refusals import confirm
+from gateway.engine.stager import Stager
+from gateway.engine.steps import Step
 from gateway.engine.submit import Submitted, Unit, batch_script, read_answers
 from gateway.engine.timing import Timing
-from gateway.engine.verdict import Ending
 from gateway.engine.waiting import Waiting
-from gateway.errors import GatewayError, SchedulerError, StagingFailed, TargetUnreachable
+from gateway.errors import GatewayError, SchedulerError
 from gateway.model.states import State
 from gateway.settings import Settings
 from gateway.storage.stores.base import Store
@@ -43,16 +38,10 @@ SUBMIT_SECONDS = 2.0
 """Further seconds that one command may take for each job it submits: some sites' qsub takes a second."""
 
 Row = RowMapping
-PREPARED_AT_ONCE = 8
-"""Jobs whose stores are asked for credentials at the same time."""
-
-
-@dataclass(frozen=True)
-class _Failed:
-    """How often an attempt could not be staged, and when it is tried again."""
-
-    tries: int
-    again_at: datetime
+TOGETHER = 20
+"""So many submissions, and twice as many, go by one command; more by two at the same time."""
+AT_ONCE = 4000
+"""Jobs that are staged before the target's other work has its turn."""
 
 
 class Launcher:
@@ -79,14 +68,14 @@ class Launcher:
         self.arrays = Arrays(target.scheduler)
         self.in_flight: set[str] = set()
         """Submissions that are being sent now: their answers are not lost yet."""
-        self._failures: dict[str, _Failed] = {}
+        self.stager = Stager(target, database, stores, timing, inputs, images, self.settings)
         self._not_found: set[str] = set()
         """Submissions whose answer was lost, and that were looked for after the grace time in vain."""
 
     async def launch(self, rows: Sequence[Row], facts: SchedulerFacts) -> bool:
         """Take jobs one step further that wait for staging or submission; return whether anything was sent.
 
-        At most one batch is staged, so that what is staged is also submitted.
+        What is staged is submitted while the next batch is being staged.
         """
         self._forget(rows)
         waiting = [r for r in rows if r["cancel_requested_at"] is None]
@@ -97,20 +86,45 @@ class Launcher:
         late = await self.database.read(lambda c: sweeps.held_back(c, fresh))
         if len(late) < len(fresh):
             late = await self.database.write(lambda c: self._begin(c, fresh, facts))
-        sent = await self._stage_one_batch([r["id"] for r in unstaged if r["id"] not in late], facts)
-        rows = await self.database.read(lambda c: jobs.live(c, self.target.name))
-        staging = [r for r in rows if r["state"] == State.STAGING and r["cancel_requested_at"] is None]
+            steps.reached(Step.BEGUN)
+        staging = [r for r in waiting if r["state"] == State.STAGING]
         ready = [r for r in staging if r["a_staged_at"] and not r["hold"] and self._may_submit(r)]
-        coming = [r for r in staging if r["a_staged_at"] is None and r["id"] not in self._failures]
-        early = self.arrays.early(ready, {r["id"] for r in unstaged}, coming, limit_of(self.target.scheduler, facts))
-        ready = [r for r in ready if r["id"] not in early]
-        for batch in self.arrays.batches(ready, self.timing.batch, limit_of(self.target.scheduler, facts)):
-            sent = await self._submit(batch, facts) or sent
-        return sent
+        return await self._stage_and_submit([r for r in unstaged if r["id"] not in late], ready, facts)
+
+    async def _stage_and_submit(self, unstaged: Sequence[Row], ready: list[Row], facts: SchedulerFacts) -> bool:
+        """Stage batch after batch, each while the one before is submitted; `ready` are jobs that were staged before."""
+        due = self.stager.due(unstaged)
+        chunks = _chunks(due[:AT_ONCE], self.timing.batch)
+        if len(due) <= AT_ONCE:
+            chunks.append([])  # what is left then waits for nobody
+        coming = {r["id"]: r for r in unstaged}
+        limit = limit_of(self.target.scheduler, facts)
+        sent, sending = False, asyncio.create_task(self._submit_all([], facts))
+        try:
+            for chunk in chunks:
+                staged = await self.stager.stage([r["id"] for r in chunk], facts) if chunk else None
+                sent = await sending or staged is not None or sent
+                done = staged or set()
+                ready += [r for r in chunk if r["id"] in done and not r["hold"]]
+                coming = {i: r for i, r in coming.items() if i not in done and i not in self.stager.failures}
+                early = self.arrays.early(ready, done, coming.values(), limit)
+                batches = self.arrays.batches([r for r in ready if r["id"] not in early], self.timing.batch, limit)
+                ready = [r for r in ready if r["id"] in early]
+                sending = asyncio.create_task(self._submit_all(batches, facts))
+            return await sending or sent
+        except asyncio.CancelledError:
+            sending.cancel()
+            raise
+        finally:
+            await asyncio.gather(sending, return_exceptions=True)  # an answer that comes is written down
+
+    async def _submit_all(self, batches: Sequence[Sequence[str]], facts: SchedulerFacts) -> bool:
+        sent = [await self._submit(batch, facts) for batch in batches]
+        return any(sent)
 
     def _forget(self, rows: Sequence[Row]) -> None:
         live = {r["id"] for r in rows}
-        self._failures = {job_id: failed for job_id, failed in self._failures.items() if job_id in live}
+        self.stager.forget(live)
         self._not_found &= {r["a_submission"] for r in rows}
         self.arrays.keep(live)
 
@@ -167,110 +181,8 @@ class Launcher:
         moved = moves.move(connection, State.ACCEPTED, State.STAGING, begun, jobs.now())  # others were cancelled
         names = [(row["id"], row["attempt"], f"gw-{secrets.token_hex(6)}") for row in rows if row["id"] in moved]
         moves.insert_attempts(connection, names, jobs.now())
+        steps.reached(Step.BEGINNING)
         return late
-
-    async def _stage_one_batch(self, job_ids: Sequence[str], facts: SchedulerFacts) -> bool:
-        """Stage the first batch of which a job is ready; others wait for inputs, or for their next try."""
-        now = datetime.now(UTC)
-        due = [job_id for job_id in job_ids if job_id not in self._failures or self._failures[job_id].again_at <= now]
-        for start in range(0, len(due), self.timing.batch):
-            chunk = due[start : start + self.timing.batch]
-            rows = await self.database.read(partial(jobs.whole, job_ids=chunk))
-            if await self._stage([r for r in rows if r["state"] == State.STAGING], facts):
-                return True
-        return False
-
-    async def _stage(self, rows: Sequence[Row], facts: SchedulerFacts) -> bool:
-        """Stage what is ready; return whether anything was sent. One that is bad never keeps others back."""
-        turn = asyncio.Semaphore(PREPARED_AT_ONCE)
-
-        async def one(row: Row) -> Prepared | None:
-            async with turn:
-                return await self._prepare(row, facts)
-
-        found = await asyncio.gather(*(one(row) for row in rows), return_exceptions=True)
-        prepared: list[tuple[Row, Prepared]] = []
-        for row, item in zip(rows, found, strict=True):
-            if isinstance(item, TargetUnreachable) or (
-                isinstance(item, BaseException) and not isinstance(item, Exception)
-            ):
-                raise item
-            if isinstance(item, GatewayError):
-                await self._staging_failed(row, item, final=item.status != 503)
-            elif isinstance(item, Exception):
-                log.error("job %s: it could not be prepared", row["id"], exc_info=item)
-                error = GatewayError(f"the job could not be prepared ({type(item).__name__})")
-                await self._staging_failed(row, error, final=True)
-            elif isinstance(item, Prepared):
-                prepared.append((row, item))
-        if not prepared:
-            return False
-        try:
-            outcomes = await stage(self.target.transport, [item.staged for _, item in prepared])
-        except TargetUnreachable:
-            raise
-        except GatewayError as error:  # a reason that all share: a full disk …
-            for row, _ in prepared:
-                await self._staging_failed(row, error, final=False)
-            return True
-        judged = list(zip(prepared, outcomes, strict=True))
-        arrived = [(row, item) for (row, item), outcome in judged if outcome.status != "failed"]
-        await self.database.write(lambda c: self._staged(c, arrived))
-        for row, _ in arrived:
-            self._failures.pop(row["id"], None)
-            self.inputs.release(row["id"])
-            self.images.release(row["id"])
-        for (row, _), outcome in judged:
-            if outcome.status == "failed":
-                await self._staging_failed(row, GatewayError(outcome.message or "staging failed"), final=False)
-        return True
-
-    async def _prepare(self, row: Row, facts: SchedulerFacts) -> Prepared | None:
-        """Make what staging sends; None while inputs or the image are on their way (the bell rings then)."""
-        plan = plan_job(row, row["stores"])
-        if unknown := [item.name for item in plan.stores if item.name not in self.stores]:
-            raise StagingFailed(f"store {unknown[0]} is not configured any more")
-        files = self.inputs.ready(row["id"], self.target.name, plan.specification.inputs, row["owner"])
-        there = self.images.ready(row, self.target, plan.specification.image)
-        if files is None or not there:
-            return None
-        shared = await shared_stores(self.database, self.settings, row["stores"], row["owner"])
-        return await prepare(plan, row["a_submission"], self.target, facts, self.stores, files, shared)
-
-    @staticmethod
-    def _staged(connection: Any, arrived: Sequence[tuple[Row, Prepared]]) -> None:
-        at, columns = jobs.now(), []
-        for row, item in arrived:
-            folders, renew_at = item.folders, at + RENEW_AFTER if "push" in item.transfers.values() else None
-            found = {"staged_at": at, "control_folder": folders.control, "job_folder": folders.job}
-            columns.append((row["id"], row["attempt"], {**found, "script": item.script, "renew_at": renew_at}))
-        moves.set_attempts(connection, columns)
-        for row, item in arrived:
-            for store, how in item.transfers.items():
-                jobs.set_store(connection, row["id"], store, transfer=how)
-
-    async def _staging_failed(self, row: Row, error: GatewayError, *, final: bool) -> None:
-        """Try again some times what may heal, saying why, then give up."""
-        before = self._failures.pop(row["id"], None)
-        tries = before.tries + 1 if before else 1
-        log.warning("job %s: staging failed (%d): %s", row["id"], tries, error)
-        if not final and tries <= len(self.timing.staging_delays):
-            again_at = datetime.now(UTC) + timedelta(seconds=self.timing.staging_delays[tries - 1])
-            self._failures[row["id"]] = _Failed(tries, again_at)
-            await self.database.write(lambda c: jobs.explain(c, row["id"], State.STAGING, str(error)))
-            return
-        self.inputs.release(row["id"])
-        self.images.release(row["id"])
-        await self.database.write(lambda c: self._refuse(c, row, "staging_failed", str(error)))
-
-    def _refuse(self, connection: Any, row: Row, reason: str, message: str) -> None:
-        if jobs.state_of(connection, row["id"]) is not State.STAGING:  # it may have been cancelled meanwhile
-            return
-        if retries.begin_unsent(connection, row, Ending(State.FAILED, reason, message, None)):
-            again_at = datetime.now(UTC) + retries.pause(row["attempt"], self.timing)
-            self._failures[row["id"]] = _Failed(0, again_at)
-        else:
-            jobs.change_state(connection, row["id"], State.FAILED, reason=reason, message=message)
 
     async def _submit(self, job_ids: Sequence[str], facts: SchedulerFacts) -> bool:
         """Submit a batch; return whether there was any. It is written down first: a lost answer is known as such."""
@@ -283,24 +195,38 @@ class Launcher:
                 admitted = slots.may_start(connection, self.target.public_name, there, rows)
                 rows = [row for row in rows if row["id"] in admitted]
             limit = limit_of(self.target.scheduler, facts)
-            return rows, self.arrays.form(connection, rows, allowed, limit, at)
+            units = self.arrays.form(connection, rows, allowed, limit, at)
+            steps.reached(Step.SUBMITTING)
+            return rows, units
 
-        names = set(await self.database.read(lambda c: [r["a_submission"] for r in jobs.whole(c, job_ids)]))
+        names = await self.database.read(lambda c: moves.submissions(c, job_ids))
         self.in_flight |= names
         try:
             rows, units = await self.database.write(started)
+            steps.reached(Step.SUBMIT_NOTED)
             for start in range(0, len(units), self.timing.batch):
-                await self._send(rows, units[start : start + self.timing.batch], facts)
+                await self._send_halves(rows, units[start : start + self.timing.batch], facts)
             return bool(rows)
         finally:
             self.in_flight -= names
             self._not_found -= names
 
+    async def _send_halves(self, rows: Sequence[Row], units: Sequence[Unit], facts: SchedulerFacts) -> None:
+        """Send submissions: many of them by two commands, so that the scheduler need not wait for its own commands."""
+        step = len(units) if len(units) <= 2 * TOGETHER else -(-len(units) // 2)
+        halves = [units[start : start + step] for start in range(0, len(units), step)]
+        done = await asyncio.gather(*(self._send(rows, half, facts) for half in halves), return_exceptions=True)
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
+
     async def _send(self, rows: Sequence[Row], units: Sequence[Unit], facts: SchedulerFacts) -> None:
         script = batch_script(self.target.scheduler, facts, units)
         timeout = self.timing.submit_timeout + SUBMIT_SECONDS * len(units)
         result = await self.target.transport.run(script.text, timeout=timeout)
+        steps.reached(Step.SUBMIT_ANSWERED)
         answers = read_answers(self.target.scheduler, facts, units, script.parse(result))
+        answers = await confirm(self.target, units, answers, facts, self.timing.poll_timeout)
         rows = [row for row in rows if row["a_submission"] in answers]
         self.arrays.alone |= {row["id"] for row in rows if answers[row["a_submission"]].alone}
 
@@ -310,15 +236,17 @@ class Launcher:
             for row in rows:
                 if taken[row["id"]] is None:
                     self._submitted(connection, row, answers[row["a_submission"]])
+            steps.reached(Step.QUEUING)
 
         await self.database.write(record)
+        steps.reached(Step.SUBMITTED)
         for row in rows:
             if answers[row["a_submission"]].gone:
-                await self._staging_failed(row, GatewayError("the control folder is gone again"), final=False)
+                await self.stager.failed(row, GatewayError("the control folder is gone again"), final=False)
 
     def _submitted(self, connection: Any, row: Row, answer: Submitted) -> None:
         if answer.refused is not None:
-            self._refuse(connection, row, "scheduler_rejected", answer.refused)
+            self.stager.refuse(connection, row, "scheduler_rejected", answer.refused)
         elif answer.gone:  # stage it anew: whatever was sent before cannot run without the folder
             jobs.set_attempt(connection, row["id"], row["attempt"], staged_at=None, submit_started_at=None)
         elif answer.alone:
@@ -374,6 +302,7 @@ class Launcher:
             self._queued(connection, full, found)
             for row in given_up:
                 self._cancelled(connection, row, {"submission": row["a_submission"], "found": None})
+            steps.reached(Step.ADOPTING)
 
         if given_up or any(found.values()):
             await self.database.write(write)
@@ -391,3 +320,9 @@ class Launcher:
                 log.warning("job %s: the kept answer is of no use: %s", row["id"], error)
         ids = sight.found.get(name)
         return self.arrays.task_of(row, ids[0]) if ids else None
+
+
+def _chunks(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
+    """Return `rows` in pieces; the first one is small where there are several, so that submitting begins soon. Pure."""
+    first = size if len(rows) <= size else max(1, size // 4)
+    return [rows[:first], *(rows[start : start + size] for start in range(first, len(rows), size))] if rows else []

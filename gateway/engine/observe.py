@@ -12,9 +12,10 @@ from sqlalchemy import Connection, RowMapping
 from gateway.compute.records import RecordUpdate
 from gateway.db import jobs, waits
 from gateway.db.database import Database, DatabaseUnavailable
-from gateway.engine import progress, write
+from gateway.engine import progress, steps, write
 from gateway.engine.plan import plan_job
 from gateway.engine.poll import Sight
+from gateway.engine.steps import Step
 from gateway.engine.timing import Timing
 from gateway.engine.verdict import Decision, Ending, Known, Seen, decide
 from gateway.engine.waiting import Verdict, judge, sentence
@@ -128,6 +129,7 @@ class Observer:
             if sight.whole or seen.scheduler is not None:
                 seen_ids.append(row["id"])
         jobs.observe(connection, seen_ids, at)
+        steps.reached(Step.OBSERVING)
 
 
 def _without_lines(sight: Sight, row: Row) -> Sight:
@@ -147,6 +149,8 @@ def take_records(connection: Connection, row: Row, record: RecordUpdate) -> None
         return
     before = row["a_offsets"] or {}
     offsets = {**before, **record.offsets}
+    if record.known is not None:
+        offsets["claim"] = record.known.as_json()
     write.note_progress(connection, row, record)
     progress.note(connection, row, record)
     if record.sync_lines:

@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 
 from gateway.compute.target import Target
 from gateway.db import jobs
-from gateway.db.database import Database
+from gateway.db.database import Database, DatabaseUnavailable
 from gateway.engine import write
 from gateway.engine.plan import JobPlan, StorePlan, plan_job
 from gateway.errors import GatewayError
@@ -38,17 +38,38 @@ class RelayPasses:
         self.stores = stores
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wanted: dict[str, asyncio.Event] = {}
+        self._seen: set[str] = set()
+        """Jobs whose payload runs, of whom it is known or being found out whether they have a relayed store."""
+        self._looking: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     def follow(self, rows: Sequence[Row]) -> None:
         """Start tasks for jobs whose payload runs, and end those of jobs that are over."""
         running = {row["id"]: row for row in rows if row["state"] == State.RUNNING and row["a_payload_started_at"]}
-        for job_id in set(self._tasks) - {row["id"] for row in rows if row["state"] != State.LOST}:
+        live = {row["id"] for row in rows if row["state"] != State.LOST}
+        for job_id in set(self._tasks) - live:
             self._tasks.pop(job_id).cancel()
             self._wanted.pop(job_id, None)
-        for job_id, row in running.items():
-            if job_id not in self._tasks:
-                self._tasks[job_id] = asyncio.create_task(self._run(row))
+        self._seen &= live
+        if fresh := [row for job_id, row in running.items() if job_id not in self._seen]:
+            self._seen |= {row["id"] for row in fresh}
+            task = asyncio.create_task(self._look(fresh))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+
+    async def _look(self, rows: Sequence[Row]) -> None:
+        """Start a task for each of those jobs that have a relayed store."""
+        ids = [row["id"] for row in rows]
+        try:
+            found = await self.database.read(lambda c: jobs.stores_of(c, ids))
+        except DatabaseUnavailable as error:
+            log.warning("target %s: %s", self.target.name, error)
+            self._seen -= set(ids)  # the next tick asks again
+            return
+        for row in rows:
+            relayed = any(item["transfer"] == "relay" for item in found.get(row["id"], []))
+            if relayed and row["id"] in self._seen and row["id"] not in self._tasks:
+                self._tasks[row["id"]] = asyncio.create_task(self._run(row))
 
     async def _run(self, row: Row) -> None:
         while True:
@@ -95,6 +116,7 @@ class RelayPasses:
     async def stop(self, job_id: str) -> None:
         """End a job's background passes and wait until the last one is over."""
         self._wanted.pop(job_id, None)
+        self._seen.discard(job_id)
         task = self._tasks.pop(job_id, None)
         if task is not None:
             task.cancel()
@@ -102,6 +124,9 @@ class RelayPasses:
 
     async def close(self) -> None:
         """End all background passes."""
+        for looking in list(self._looking):
+            looking.cancel()
+        await asyncio.gather(*self._looking, return_exceptions=True)
         for job_id in list(self._tasks):
             await self.stop(job_id)
 

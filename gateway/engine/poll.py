@@ -11,6 +11,8 @@ from sqlalchemy import RowMapping
 from gateway.compute.records import (
     CHUNK,
     FOLLOWED,
+    NEWS,
+    KnownClaim,
     RecordRequest,
     RecordUpdate,
     parse_records,
@@ -24,10 +26,10 @@ from gateway.errors import SchedulerError
 QUERY, RECORDS, FIND = "query", "records", "find"
 KEPT = "kept-"
 """Before a submission's name: the scheduler's answer as the submit command kept it."""
-AT_ONCE = 1000
+AT_ONCE = 5000
 """Jobs that one remote command looks at."""
-NEWS = 16 * 1024 * 1024
-"""Bytes of news that one remote command carries (three characters a byte): well below a transport's limit."""
+SECONDS_A_JOB = 0.01
+"""Further time for each job of a command: a shared file system may take milliseconds for a folder."""
 SHORTEST = 8 * 1024
 """Bytes of each followed file at least: the lines in them are shorter."""
 
@@ -56,7 +58,8 @@ class Sight:
 
 def record_request(row: RowMapping) -> RecordRequest:
     """Return what to read of a job's records since last time."""
-    return RecordRequest(row["a_control_folder"], dict(row["a_offsets"] or {}))
+    offsets = row["a_offsets"] or {}
+    return RecordRequest(row["a_control_folder"], offsets, known=KnownClaim.from_json(offsets.get("claim")))
 
 
 def chunk_for(jobs: int) -> int:
@@ -98,12 +101,9 @@ def read_sight(
     ids: Sequence[str],
     names: Sequence[str],
     sections: Mapping[str, CommandResult],
-    chunk: int = CHUNK,
+    requests: Sequence[RecordRequest] = (),
 ) -> Sight:
-    """Return the meaning of the tick's answer. A scheduler that cannot be understood says nothing, not 'ended'.
-
-    `chunk` is that of `chunk_for` for the requests that were asked.
-    """
+    """Return the meaning of the tick's answer. A scheduler that cannot be understood says nothing, not 'ended'."""
     answer, found, asked, problem = QueryAnswer({}), dict[str, tuple[str, ...]](), True, None
     try:
         if QUERY in sections:
@@ -112,7 +112,9 @@ def read_sight(
             found = dict(scheduler.find(names, facts).parse(*sections[FIND].text()))
     except SchedulerError as error:
         asked, problem = False, error.message
-    records = parse_records(sections[RECORDS].stdout, chunk) if RECORDS in sections else {}
+    records = dict[str, RecordUpdate]()
+    if RECORDS in sections:
+        records = parse_records(sections[RECORDS].stdout, requests, chunk_for(len(requests)))
     kept = {name: sections[KEPT + name].text()[0] for name in names if KEPT + name in sections}
     whole = asked and not answer.problems
     return Sight(answer.jobs, records, found, kept, asked, whole, problem or "; ".join(answer.problems) or None)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from gateway.compute.job_library import bring_library
 from gateway.compute.scheduler.base import SchedulerFacts, Submission
-from gateway.compute.script import PushTransfer, ScriptRequest, asked_for, render
+from gateway.compute.script import Library, PushTransfer, ScriptRequest, asked_for, library_of, render
 from gateway.compute.staging import StagedAttempt, StagedFile
 from gateway.compute.target import Target
 from gateway.compute.target_inputs import target_copies
@@ -32,8 +33,22 @@ class Prepared:
     staged: StagedAttempt
     submission: Submission
     script: str
+    library: Library
     folders: Folders
     transfers: Mapping[str, str]
+
+
+@dataclass
+class Batch:
+    """What holds for all attempts that are prepared together.
+
+    Attributes
+    ----------
+    relays
+        Outputs can be relayed from the target: somebody has looked.
+    """
+
+    relays: bool = False
 
 
 def credentials_life(plan: JobPlan) -> timedelta:
@@ -96,8 +111,8 @@ def _push_transfers(pushed: tuple[StorePlan, ...], remotes: Mapping[str, RcloneR
     return tuple(found)
 
 
-async def check_relays(plan: JobPlan, pushed: Mapping[str, RcloneRemote], target: Target, folder: str) -> None:
-    """Refuse early, in one sentence, what could not be relayed later.
+async def check_relays(plan: JobPlan, pushed: Mapping[str, RcloneRemote], target: Target, folder: str) -> bool:
+    """Refuse early, in one sentence, what could not be relayed later; return whether anything is relayed.
 
     Raises
     ------
@@ -105,13 +120,14 @@ async def check_relays(plan: JobPlan, pushed: Mapping[str, RcloneRemote], target
     """
     relayed = [item.name for item in plan.stores if item.name not in pushed]
     if not relayed:
-        return
+        return False
     try:
         await target.transport.relay_source(folder)
     except TargetError as error:
         if error.status == 503:
             raise
         raise StagingFailed(f"store {relayed[0]}: {error.message}", hint=error.hint) from None
+    return True
 
 
 async def prepare(
@@ -122,6 +138,7 @@ async def prepare(
     stores: Mapping[str, Store],
     files: Mapping[str, Path],
     shared: Collection[str] = (),
+    batch: Batch | None = None,
 ) -> Prepared:
     """Make everything that staging sends.
 
@@ -131,6 +148,8 @@ async def prepare(
         The inputs that lie in files of the gateway, by their paths in the job's folder.
     shared
         See `push_remotes`.
+    batch
+        What was found out for others that are prepared with it.
 
     Raises
     ------
@@ -139,7 +158,9 @@ async def prepare(
     paths = await target.paths()
     folders = folders_of(paths, plan.job_id, plan.attempt)
     remotes = await push_remotes(plan, target, stores, shared)
-    await check_relays(plan, remotes, target, folders.job)
+    batch = batch or Batch()
+    if not batch.relays:
+        batch.relays = await check_relays(plan, remotes, target, folders.job)
     pushed = tuple(item for item in plan.stores if item.name in remotes)
     names = tuple(item.name for item in pushed)
     specification = plan.specification
@@ -147,6 +168,8 @@ async def prepare(
     transfers = _push_transfers(pushed, remotes)
     rclone = await bring_rclone(target.transport, paths.tools) if pushed else None
     libraries = {runtime.kind: runtime.library() for runtime in target.runtimes}
+    library = library_of(paths.tools, libraries)
+    await bring_library(target.transport, library)
     settings = target.scheduler_settings
     script = render(
         ScriptRequest(
@@ -166,6 +189,7 @@ async def prepare(
             rclone=rclone,
             stores=names,
             transfers=transfers,
+            library=library,
             **asked_for(specification),
         )
     )
@@ -193,4 +217,4 @@ async def prepare(
         target_copies(target, specification.inputs),
     )
     how = {item.name: "push" if item.name in remotes else "relay" for item in plan.stores}
-    return Prepared(staged, submission, script, folders, how)
+    return Prepared(staged, submission, script, library, folders, how)

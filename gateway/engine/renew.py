@@ -12,8 +12,10 @@ from sqlalchemy import RowMapping
 from gateway.compute.target import Target
 from gateway.db import jobs
 from gateway.db.database import Database
+from gateway.engine import steps
 from gateway.engine.plan import plan_job
 from gateway.engine.prepare import QUEUE_ALLOWANCE, credentials_file, push_remotes
+from gateway.engine.steps import Step
 from gateway.engine.timing import Timing
 from gateway.errors import GatewayError, StoreError, TargetUnreachable
 from gateway.model.states import State
@@ -63,6 +65,7 @@ class Renewer:
         for row in [row for row in rows if due(row, now)][: self.timing.batch]:
             try:
                 await self._renew(row)
+                steps.reached(Step.RENEWED)
                 after = RENEW_AFTER
             except TargetUnreachable:
                 raise

@@ -15,6 +15,8 @@ from gateway.compute.scheduler.base import SchedulerFacts
 from gateway.compute.target import Target
 from gateway.db import events, jobs
 from gateway.db.database import Database
+from gateway.engine import steps
+from gateway.engine.steps import Step
 from gateway.engine.timing import Timing
 from gateway.engine.verdict import Ending
 from gateway.errors import SchedulerError
@@ -86,7 +88,9 @@ def _begin(connection: Connection, row: Row, ending: Ending, at: datetime) -> bo
     jobs.insert_attempt(connection, row["id"], number, f"gw-{secrets.token_hex(6)}")
     evidence = {"attempt": row["attempt"], **ending.as_json()}
     values = {"attempt": number, "scheduler_id": None, "progress": None, "message": None}
-    return jobs.change_state(connection, row["id"], State.STAGING, evidence=evidence, **values)
+    begun = jobs.change_state(connection, row["id"], State.STAGING, evidence=evidence, **values)
+    steps.reached(Step.NEXT_ATTEMPT)
+    return begun
 
 
 def begin_unsent(connection: Connection, row: Row, ending: Ending) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping
 
 from gateway.db import people
 from gateway.db.database import Database
@@ -10,18 +12,19 @@ from gateway.people.access import people_of_store
 from gateway.settings import Settings
 
 
-async def shared_stores(database: Database, settings: Settings, stores: Iterable[str], owner: str) -> frozenset[str]:
-    """Return those of `stores` that others use too.
+async def shared_stores(
+    database: Database, settings: Settings, rows: Sequence[RowMapping]
+) -> dict[str, frozenset[str]]:
+    """Return, by the ids of jobs, those of their stores that others than their owners use too."""
+    owners = {row["owner"] for row in rows}
+    others = await database.read(lambda c: {owner: people.count_enabled(c, owner) for owner in owners})
+    alone = {owner for owner in owners if not others[owner] and not owner_is_guest(settings, owner)}
+    return {row["id"]: frozenset() if row["owner"] in alone else _shared(settings, row) for row in rows}
 
-    Parameters
-    ----------
-    owner
-        Whose job it is.
-    """
-    others = await database.read(lambda c: people.count_enabled(c, owner)) or owner_is_guest(settings, owner)
-    if not others:
-        return frozenset()
-    return frozenset(name for name in stores if people_of_store(settings, name) != frozenset({owner}))
+
+def _shared(settings: Settings, row: RowMapping) -> frozenset[str]:
+    mine = frozenset({row["owner"]})
+    return frozenset(name for name in row["stores"] if people_of_store(settings, name) != mine)
 
 
 def owner_is_guest(settings: Settings, owner: str) -> bool:

@@ -54,27 +54,42 @@ class Unit:
         return (self.array or self.submissions[0]).name
 
 
-def _section(scheduler: Scheduler, unit: Unit, facts: SchedulerFacts) -> str:
-    """Submit, unless a run has claimed the attempt or an id was published; the scheduler's line publishes it."""
+_FUNCTIONS = f"""\
+gw_unclaimed() {{
+  cd "$1" || exit {MISSING}
+  if [ -s claim ]; then sed -n 's/^scheduler_id=//p' claim; exit {CLAIMED}; fi
+}}"""
+
+
+def _section(scheduler: Scheduler, unit: Unit, facts: SchedulerFacts) -> tuple[str, str]:
+    """Submit, unless a run has claimed the attempt or an id was published; the scheduler's line publishes it.
+
+    Returns
+    -------
+    tuple
+        Functions, and the section that calls them.
+    """
     if unit.array is not None:
         array = unit.array
         script = array_script(scheduler.kind, array.control_folder, scheduler.directives(array, facts))
         tasks = [submission.control_folder for submission in unit.submissions]
         made = make_section(array.control_folder, script, tasks)
-        return f"{made}\n{scheduler.submit(array, facts).line()}\n"
+        return "", f"{made}\n{scheduler.submit(array, facts).line()}\n"
     (submission,) = unit.submissions
-    control = shlex.quote(submission.control_folder)
-    return f"""cd {control} || exit {MISSING}
-if [ -s claim ]; then sed -n 's/^scheduler_id=//p' claim; exit {CLAIMED}; fi
-{scheduler.submit(submission, facts).line()}
-"""
+    command = scheduler.submit(submission, facts)
+    functions = f"{_FUNCTIONS}\n{command.functions}".rstrip("\n")
+    return functions, f"gw_unclaimed {shlex.quote(submission.control_folder)}\n{command.call()}\n"
 
 
 def batch_script(scheduler: Scheduler, facts: SchedulerFacts, units: Sequence[Unit]) -> RemoteScript:
     """Return the script: one section a unit, in their order, each named as the scheduler sees it."""
     script = RemoteScript()
+    functions: dict[str, None] = {}
     for unit in units:
-        script.add(unit.name, _section(scheduler, unit, facts))
+        needed, section = _section(scheduler, unit, facts)
+        functions[needed] = None
+        script.add(unit.name, section)
+    script.head = "\n".join(text for text in functions if text)
     return script
 
 

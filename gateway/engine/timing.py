@@ -12,8 +12,11 @@ class Timing:
     Attributes
     ----------
     record_grace
-        After the scheduler says that a job ended: how long its final record may still be on its way (shared file
-        systems cache names for some seconds).
+        After the scheduler says that a job ended: how long its final record may still be on its way. NFS clients show
+        a name that came on another machine up to 60 seconds late (``acdirmax``).
+    withdrawn_grace
+        After a cancel: how long a job that was never seen to begin may be unknown to the scheduler before that is its
+        end. Its claim may hide as long as a record, but it was told to stop, and ends as cancelled either way.
     unseen_grace
         How long the scheduler may not know a job before its state is shown as ``unknown``.
     lost_grace
@@ -42,7 +45,8 @@ class Timing:
         How long the records of a lost job are still looked at, and how often while nothing else is.
     """
 
-    record_grace: float = 10.0
+    record_grace: float = 75.0
+    withdrawn_grace: float = 12.0
     unseen_grace: float = 15.0
     lost_grace: float = 120.0
     unreachable_grace: float = 30.0

@@ -203,6 +203,8 @@ def _runs_again(final: FinalRecord, known: Known, seen: Seen, timing: Timing) ->
     shown = seen.scheduler
     if final.reason not in ("terminated", "node_failed") or known.cancel_requested or known.state is State.LOST:
         return None
+    if shown is None and not seen.asked:  # nobody can say whether it waits to run again
+        return Decision(known.state)
     if shown is None or not is_ours(shown, known) or shown.phase is Phase.ENDED:
         return None
     evidence = {"final": final.as_json(), "scheduler": {"id": shown.scheduler_id, "phase": str(shown.phase)}}
@@ -243,7 +245,8 @@ def _by_scheduler(
     if known.missing_since is None:
         attempt["missing_since"] = seen.at
     waited = (seen.at - known.missing_since).total_seconds() if known.missing_since else 0.0
-    if seen.record is None or (waited < timing.record_grace and (claimed or not known.cancel_requested)):
+    began = claimed or not (known.cancel_requested or shown.reason == "dependency_failed")
+    if seen.record is None or (waited < timing.record_grace and began):
         return Decision(_awaiting_record(known, claimed), attempt, job, evidence)
     ending = ending_without_record(shown, known)
     attempt["final"] = {"ending": ending.as_json(), "record": None}
@@ -264,7 +267,7 @@ def _unseen(known: Known, seen: Seen, timing: Timing, attempt: dict[str, Any], j
         return Decision(state, attempt, job, {"scheduler": None})
     waited = (seen.at - known.missing_since).total_seconds()
     claimed = known.claimed or "claimed_at" in attempt
-    if known.cancel_requested and not claimed and waited >= timing.record_grace:
+    if known.cancel_requested and not claimed and waited >= timing.withdrawn_grace:
         ending = ending_without_record(None, known)
         attempt["final"] = {"ending": ending.as_json(), "record": None}
         return Decision(State.FINALIZING, attempt, job, {"scheduler": None, "cancel_requested": True})

@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from gateway.db import job_lists
 from gateway.db.database import Database
-from gateway.db.job_lists import JobFilter, Sort
+from gateway.db.job_lists import JobFilter, Sort, place_of
 from gateway.errors import GatewayError
 from gateway.jobs import intents
 from gateway.jobs.bell import Bell
-from gateway.jobs.lists import place_of, read_cursor, write_cursor
+from gateway.jobs.lists import read_cursor, write_cursor
 from gateway.jobs.rows import owned
 from gateway.jobs.views import Row
 from gateway.model.job import PROBLEM_PREFIX, BulkItem, BulkPage, Problem

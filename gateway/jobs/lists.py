@@ -14,8 +14,11 @@ from gateway.db.job_lists import NEWEST_FIRST, JobFilter, PlaceInList, Sort, Val
 from gateway.db.tables import Moment, jobs
 from gateway.errors import FieldError, InvalidRequest
 from gateway.jobs import cursors
-from gateway.jobs.views import Row, job_of
+from gateway.jobs.views import job_of
 from gateway.model.job import Job, JobPage
+
+PATIENCE = 0.012
+"""Seconds that a search takes for one page, where no index knows the answer."""
 
 
 async def list_jobs(
@@ -28,6 +31,9 @@ async def list_jobs(
 ) -> JobPage:
     """Return a page of jobs without their specifications.
 
+    A page of a search that takes long holds what was found until then, perhaps nothing: as long as there is a cursor,
+    the list goes on.
+
     Jobs that come while somebody pages hide none and repeat none of those that were there.
 
     Raises
@@ -38,9 +44,8 @@ async def list_jobs(
     after = read_cursor(cursor, sort) if cursor is not None else None
 
     def read(connection: Connection) -> tuple[list[Job], str | None]:
-        rows = job_lists.page(connection, wanted, limit=limit + 1, sort=sort, after=after)
-        following = write_cursor(sort, place_of(rows[limit - 1], sort)) if len(rows) > limit else None
-        rows = rows[:limit]
+        rows, place = job_lists.search(connection, wanted, limit=limit, seconds=PATIENCE, sort=sort, after=after)
+        following = write_cursor(sort, place) if place is not None else None
         ids = [row["id"] for row in rows]
         stores = table.stores_of(connection, ids)
         waits = dependencies.read(connection, ids)
@@ -48,11 +53,6 @@ async def list_jobs(
 
     items, following = await database.read(read)
     return JobPage(items=items, next_cursor=following)
-
-
-def place_of(row: Row, sort: Sort) -> PlaceInList:
-    """Return where a page ends whose last row is `row`."""
-    return PlaceInList(row[sort.column], row["created_at"], row["id"])
 
 
 def write_cursor(sort: Sort, place: PlaceInList) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from gateway.compute.estimate import Estimate, estimate
 from gateway.compute.scheduler.base import SchedulerFacts, Submission
-from gateway.compute.script import ScriptRequest, asked_for, render
+from gateway.compute.script import ScriptRequest, asked_for, library_of, render
 from gateway.compute.target import Target, TargetPaths
 from gateway.db import jobs as table
 from gateway.db.database import Database
@@ -122,6 +122,7 @@ def script_request(
         rclone=None,
         stores=(),
         transfers=(),
+        library=library_of(paths.tools, libraries),
         **asked_for(specification),
     )
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from gateway.compute.script import library_digest
 from gateway.compute.target import Target
 from gateway.db import jobs as table
+from gateway.db import libraries as table_of_libraries
 from gateway.db.database import Database
 from gateway.db.job_lists import NEWEST_FIRST, JobFilter, Sort
-from gateway.errors import Conflict
+from gateway.errors import Conflict, NotFound
 from gateway.jobs import intents
 from gateway.jobs.acceptance import Acceptance
 from gateway.jobs.bell import Bell
@@ -104,8 +106,11 @@ class JobService:
         """Return a page of jobs without their specifications (see `list_jobs`)."""
         return await list_jobs(self.database, wanted, sort=sort, limit=limit, cursor=cursor)
 
-    async def script(self, job_id: str, owner: str) -> str:
-        """Return the batch script of the current attempt; raises `Conflict` before there is one."""
+    async def script(self, job_id: str, owner: str, *, libraries: bool = False) -> str:
+        """Return the batch script of the current attempt; raises `Conflict` before there is one.
+
+        With `libraries` it is what the script loads from its target.
+        """
 
         def read(connection: Connection) -> Row | None:
             row = owned(connection, job_id, owner)
@@ -114,7 +119,14 @@ class JobService:
         attempt = await self.database.read(read)
         if attempt is None or attempt["script"] is None:
             raise Conflict("the job has no script yet: it is written when the job is staged")
-        return str(attempt["script"])
+        text = str(attempt["script"])
+        if not libraries:
+            return text
+        digest = library_digest(text)
+        found = await self.database.read(lambda c: table_of_libraries.read(c, digest)) if digest else None
+        if found is None:
+            raise NotFound("the script has its libraries in itself")
+        return found
 
     async def attempts(self, job_id: str, owner: str) -> AttemptPage:
         """Return all attempts of a job."""

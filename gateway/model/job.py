@@ -237,13 +237,18 @@ class TargetBudget(Answer):
     ----------
     used
         Commands of the last minute, of all processes.
+    open, connections
+        Of the process that answers: commands now, and connections of the last minute.
     processes
         How many share it now, in equal parts.
     """
 
     commands_per_minute: int | None = None
     channels: int | None = None
+    connections_per_minute: int | None = None
     used: int = 0
+    open: int = 0
+    connections: int = 0
     processes: int = 1
 
 

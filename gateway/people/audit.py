@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from gateway.db import people as table
@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 MAX_ROWS = 500
 """Of one transaction."""
+FORGET_EVERY = 6 * 3600.0
+"""Seconds between looks for rows that are too old."""
 MAX_PATH = 2000
 STRANGER = "-"
 """Stands for the person of a request without a valid token."""
@@ -36,13 +38,15 @@ class Entry:
 
 
 class AuditWriter:
-    """Writes entries in groups: while one group is written, the next one gathers.
+    """Writes entries in groups: while one group is written, the next one gathers. Forgets what is old.
 
     A row that could not be written is told in the log, with all that it says, and the request is answered all the same.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, days: float = 0) -> None:
         self.database = database
+        self.days = days
+        self._forgetting: asyncio.Task[None] | None = None
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -72,7 +76,33 @@ class AuditWriter:
         finally:
             self._writer = None
 
+    def start(self) -> None:
+        """Forget rows that are older than the audit log goes back, now and from time to time."""
+        if self.days:
+            self._forgetting = asyncio.create_task(self._forget_often(), name="forget audit")
+
+    async def _forget_often(self) -> None:
+        while True:
+            try:
+                await self.forget()
+            except Exception as error:
+                log.warning("old rows of the audit log could not be removed: %s", error)
+            await asyncio.sleep(FORGET_EVERY)
+
+    async def forget(self, now: datetime | None = None) -> int:
+        """Remove rows that are too old, some at a time, so that other writers have their turn; return how many."""
+        before = (now or datetime.now(UTC)) - timedelta(days=self.days)
+        removed = MAX_ROWS
+        found = 0
+        while self.days and removed == MAX_ROWS:
+            removed = await self.database.write(partial(table.forget_audit, before=before, limit=MAX_ROWS))
+            found += removed
+        return found
+
     async def close(self) -> None:
         """Write what waits."""
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+            await asyncio.gather(self._forgetting, return_exceptions=True)
         while self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)

@@ -83,6 +83,7 @@ gw_take_claim() {
   trap gw_on_exit EXIT
   gw_status claimed "scheduler_id=$gw_id" "host=$gw_host"
   [[ $gw_claimed == first ]] || gw_say "the scheduler runs this attempt again; the earlier records were put aside"
+  gw_keep_reserve || gw_not_started node_failed "there is no space for the final record"
 }
 
 # Ends a run that does not hold the claim: it leaves a line, and no record. Arguments: MESSAGE STATUS.
@@ -239,10 +240,9 @@ gw_leave_scratch() {
 # --- passes
 
 # Starts the syncer beside the payload, in a session of its own, because PBS signals every process of the job's. Words
-# go to it through a pipe that is its standard input.
+# go to it through a pipe that is its standard input. Where nothing is pushed, it only watches over the script.
 gw_start_syncer() {
-  if ((${#gw_stores[@]} == 0)); then return; fi
-  if [[ ! -x $gw_rclone ]]; then
+  if ((${#gw_stores[@]} > 0)) && [[ ! -x $gw_rclone ]]; then
     gw_say "there is no rclone at '$gw_rclone'; nothing is pushed"
     return
   fi
@@ -277,7 +277,10 @@ gw_set_final_end() {
 # Has the syncer make the final pass, and waits for it, no longer than there is time.
 gw_finish_passes() {
   local end=0
-  if ((${#gw_stores[@]} == 0)); then return; fi
+  if ((${#gw_stores[@]} == 0)); then
+    printf 'quit\n' >&"$gw_wire"
+    return
+  fi
   gw_status syncing
   gw_syncer_lives || gw_start_syncer
   while gw_syncer_lives; do

@@ -236,6 +236,11 @@ gw_claim_again() {
 
 # --- the final record
 
+# Keeps space for the final record, of bytes that no file system packs; status 1: there is none.
+gw_keep_reserve() {
+  head -c 65536 /dev/urandom 2>/dev/null >"$gw_control/reserve"
+}
+
 # Publishes FILE.part as FILE, with its bytes on the disk where `sync` can do that for one file.
 gw_publish() {
   if [[ -z ${gw_sync_tool-} ]]; then

@@ -10,6 +10,10 @@
 # The whole syncer.
 gw_sync_main() {
   trap '' TERM INT HUP QUIT USR1 USR2 XCPU
+  if ((${#gw_stores[@]} == 0)); then
+    gw_sync_watch
+    return
+  fi
   gw_sync_begin
   gw_sync_state idle
   while [[ -z $gw_order ]]; do
@@ -28,6 +32,16 @@ gw_sync_main() {
     died) gw_sync_mourn ;;
   esac
   exec {gw_log}>&-
+}
+
+# All that there is to do where nothing is pushed: ends what is left of the payload when the script dies.
+gw_sync_watch() {
+  export -n gw_sync_parent gw_sync_token gw_sync_folder gw_sync_runtime
+  gw_token=$gw_sync_token gw_folder=$gw_sync_folder gw_kind=$gw_sync_runtime
+  gw_order='' gw_heard='' gw_next_watch=0 gw_payload_pid='' gw_beside_pid=''
+  exec {gw_log}>/dev/null
+  while [[ -z $gw_order ]]; do gw_sync_tick 1; done
+  if [[ $gw_order == died ]]; then gw_sync_mourn; fi
 }
 
 # Sets the first values; opens the log.

@@ -14,6 +14,7 @@ from gateway.db import jobs, outputs
 from gateway.errors import NotFound
 from gateway.storage.stores.base import Place
 from tests.api.conftest import JOBS, Site
+from tests.api.somebody import stranger
 
 DATA = bytes(range(256)) * 40
 DIGEST = "sha256:" + "5" * 64
@@ -102,6 +103,20 @@ async def test_prefix_and_delimiter_choose_a_level(
             break
         query["cursor"] = page["next_cursor"]
     assert pages == sorted([*folders, *files])
+
+
+async def test_an_admin_lists_anybodys_outputs_by_whole_name_and_others_their_own(site: Site) -> None:
+    async with stranger(site) as alice, stranger(site, "bob") as bob:
+        made = await alice.post(JOBS, json={"command": ["true"], "image": {"ref": "https://example.org/x.sif"}})
+        assert made.status_code == 202, made.text
+        job_id = made.json()["id"]
+        found = [outputs.OutputRow(path="a/b.txt", size=1, state="final", attempt=1)]
+        await site.gateway.database.write(lambda c: outputs.upsert(c, job_id, "disk", found))
+        query = {"prefix": f"{job_id}/a/"}
+        for client in (alice, site.http):
+            answer = await client.get("/api/v1/outputs", params=query)
+            assert [file["path"] for file in answer.json()["files"]] == ["a/b.txt"]
+        assert (await bob.get("/api/v1/outputs", params=query)).status_code == 404
 
 
 async def test_a_cursor_of_another_listing_is_refused(site: Site) -> None:

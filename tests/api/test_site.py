@@ -20,7 +20,15 @@ async def test_targets_are_shown_with_what_is_known_of_them(site: Site) -> None:
     engine = {
         "driver": None,
         "lease_expires_at": None,
-        "budget": {"commands_per_minute": None, "channels": None, "used": 0, "processes": 1},
+        "budget": {
+            "commands_per_minute": None,
+            "channels": None,
+            "connections_per_minute": None,
+            "used": 0,
+            "open": 0,
+            "connections": 0,
+            "processes": 1,
+        },
     }
     here = engine | {
         "name": "here",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from gateway.compute.transport.budget import Budget
 from gateway.settings import BudgetSettings
 
@@ -24,6 +26,20 @@ async def test_a_command_over_the_share_waits_until_the_minute_is_over() -> None
     assert (budget.used, budget.wait()) == (1, 0)
     now[0] += 60
     assert budget.used == 0
+
+
+async def test_connections_are_counted_by_themselves_and_wait_like_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = [100.0], list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    budget = Budget(BudgetSettings(connections_per_minute=2), lambda: now[0])
+    for _ in range(3):
+        await budget.connection()
+    assert (slept, budget.connections, budget.used) == ([60.0], 1, 0)
 
 
 async def test_no_more_commands_are_open_than_the_share() -> None:

@@ -100,3 +100,28 @@ def test_an_answer_that_is_cut_off_is_a_time_out(cut: bytes) -> None:
 def test_a_script_that_prints_something_like_a_marker_changes_nothing() -> None:
     got = answer(f"echo '@{'cd' * 16}@ end 0'; exit 4")
     assert (got.stdout, got.exit_status) == (f"@{'cd' * 16}@ end 0\n".encode(), 4)
+
+
+LONG = f": {'x' * envelope.LONG}\n"
+
+
+def test_a_long_script_runs_as_a_short_one_does() -> None:
+    got = answer(LONG + 'cat; echo "$# é" >&2; exit 7\n\n', b"a\0b\nexit 3\n")
+    assert (got.stdout, got.stderr, got.exit_status) == (b"a\0b\nexit 3\n", "0 é\n".encode(), 7)
+    done = bash(envelope.wrap(LONG + "cat; echo done", NONCE, {}, None, has_data=False))
+    assert envelope.unwrap(done.stdout, done.stderr, NONCE).stdout == b"done\n"
+
+
+@pytest.mark.parametrize("lost", [1, 9, 1000])
+def test_a_long_script_that_is_cut_off_does_not_run(lost: int, tmp_path: Path) -> None:
+    sent = envelope.wrap(f"{LONG}touch {tmp_path}/ran\n{LONG}exit 0", NONCE, {}, None)
+    done = bash(sent[:-lost])
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(RemoteTimeout):
+        envelope.unwrap(done.stdout, done.stderr, NONCE)
+
+
+def test_bash_does_not_read_a_long_script_byte_by_byte() -> None:
+    sent = envelope.wrap(LONG * 100, NONCE, {}, None)
+    command, _, _ = sent.partition(b": xx")
+    assert len(command) < envelope.LONG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -12,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.compute.records import CHUNK, RecordRequest, RecordUpdate, parse_records, records_section
+from gateway.compute.records import (
+    CHUNK,
+    KnownClaim,
+    RecordRequest,
+    RecordUpdate,
+    parse_records,
+    records_section,
+)
 from gateway.compute.remote import RemoteScript
 from gateway.compute.transport.local import LocalTransport
 from gateway.compute.transport.ssh import SshTransport
@@ -52,7 +60,7 @@ def folder(root: Path, name: str, **files: str | bytes) -> str:
 
 
 async def look(local: LocalTransport, *requests: RecordRequest) -> dict[str, RecordUpdate]:
-    return parse_records((await local.run(records_section(requests))).stdout)
+    return parse_records((await local.run(records_section(requests))).stdout, requests)
 
 
 async def test_everything_of_an_attempt_is_read(local: LocalTransport, tmp_path: Path) -> None:
@@ -63,9 +71,6 @@ async def test_everything_of_an_attempt_is_read(local: LocalTransport, tmp_path:
         final__json=json.dumps(FINAL),
         status__jsonl='{"phase":"claimed"}\n{"phase":"running"}\n{"phase":"tor',
         sync__jsonl='{"msg":"Copied (new)"}\nnot json\n[1]\n',
-        sync__state="idle\npass\nfinal\n",
-        payload__out="12345",
-        payload__err="",
         manifest__json='{"version":1}',
     )
     update = (await look(local, RecordRequest(made, {}, want_manifest=True)))[made]
@@ -76,8 +81,6 @@ async def test_everything_of_an_attempt_is_read(local: LocalTransport, tmp_path:
     assert [line["phase"] for line in update.status_lines] == ["claimed", "running"]
     assert [line["msg"] for line in update.sync_lines] == ["Copied (new)"]
     assert update.offsets == {"status.jsonl": 40, "sync.jsonl": 36}
-    assert update.sizes == {"payload.out": 5, "payload.err": 0}
-    assert update.sync_state == "final"
     assert update.manifest == b'{"version":1}'
 
 
@@ -91,6 +94,45 @@ async def test_the_next_look_brings_only_what_is_new(local: LocalTransport, tmp_
     again = (await look(local, RecordRequest(made, offsets)))[made]
     assert [line["phase"] for line in again.status_lines] == ["running"]
     assert again.offsets == {"status.jsonl": 40}
+
+
+async def test_a_claim_that_is_known_is_not_read_again(local: LocalTransport, tmp_path: Path) -> None:
+    made = folder(tmp_path, "j", claim=f"scheduler_id=12\ntoken={TOKEN}\n")
+    first = (await look(local, RecordRequest(made)))[made]
+    assert first.known is not None
+    known = KnownClaim.from_json(json.loads(json.dumps(first.known.as_json())))
+    assert known == first.known
+    result = await local.run(records_section([RecordRequest(made, known=known)]))
+    assert result.stdout == b"end\n"
+    again = (await look(local, RecordRequest(made, known=known)))[made]
+    assert (again.claim, again.known) == (Claim("12", TOKEN), None)
+    other = Path(made, "other")  # as a run of the same id takes it over
+    other.write_text(f"scheduler_id=12\ntoken={TOKEN[::-1]}\n")
+    other.rename(Path(made, "claim"))
+    assert (await look(local, RecordRequest(made, known=known)))[made].claim == Claim("12", TOKEN[::-1])
+    Path(made, "claim").unlink()
+    assert (await look(local, RecordRequest(made, known=known)))[made].claim is None
+
+
+async def test_nothing_is_printed_about_jobs_without_news(local: LocalTransport, tmp_path: Path) -> None:
+    folders = [folder(tmp_path, f"j{n}", status__jsonl='{"phase":"claimed"}\n') for n in range(1200)]
+    requests = [RecordRequest(path, {"status.jsonl": 20}) for path in folders]
+    Path(folders[1100], "final.json").write_text(json.dumps(FINAL))
+    stdout = (await local.run(records_section(requests))).stdout
+    assert stdout.startswith(b"folder 1100\nfinal\n")
+    assert stdout.count(b"folder") == 1
+    found = parse_records(stdout, requests)
+    assert [path for path in folders if found[path].final is not None] == [folders[1100]]
+    assert all(update.exists for update in found.values())
+
+
+async def test_what_is_too_much_for_one_answer_is_left_for_the_next(local: LocalTransport, tmp_path: Path) -> None:
+    line = '{"phase":"pulling"}\n'
+    requests = [RecordRequest(folder(tmp_path, f"j{n}", status__jsonl=line, final__json="{}")) for n in range(5)]
+    stdout = (await local.run(records_section(requests, news=45))).stdout
+    found = parse_records(stdout, requests)
+    assert 1 <= len(found) < 5, "a folder of which a part was left out is not there at all"
+    assert all(len(update.status_lines) == 1 for update in found.values())
 
 
 async def test_a_file_that_became_shorter_is_read_from_its_start(local: LocalTransport, tmp_path: Path) -> None:
@@ -133,20 +175,21 @@ async def test_a_hundred_folders_hostile_ones_among_them_take_one_command(
     ]
     forged = "end\nfolder /x\nfinal\n.\n"
     hostile = [
-        folder(tmp_path, "h1", claim=forged, status__jsonl=forged, final__json=forged, sync__state=forged),
+        folder(tmp_path, "h1", claim=forged, status__jsonl=forged, final__json=forged),
         folder(tmp_path, "h2", claim=b"\0\xff" * 9, final__json=os.urandom(5000), status__jsonl=os.urandom(9000)),
         folder(tmp_path, "h3 $(touch x); 'q'", claim="scheduler_id=1\ntoken=short\n"),
-        folder(tmp_path, "h4", final__json=b"[" * 70_000, sync__state="x" * 9000 + "\ndone\n"),
+        folder(tmp_path, "h4", final__json=b"[" * 70_000),
         str(tmp_path / ".gateway/none/1"),
     ]
     linked = Path(folder(tmp_path, "h5"))
-    for name in ("status.jsonl", "final.json", "claim", "sync.state"):
+    for name in ("status.jsonl", "final.json", "claim"):
         (linked / name).symlink_to(secret)
     folders = [*plain, *hostile, str(linked)]
     script = RemoteScript()
-    script.add("records", records_section([RecordRequest(path) for path in folders]))
+    requests = [RecordRequest(path) for path in folders]
+    script.add("records", records_section(requests))
     result = await local.run(script.text)
-    found = parse_records(script.parse(result)["records"].stdout)
+    found = parse_records(script.parse(result)["records"].stdout, requests)
     assert list(found) == folders
     for number, path in enumerate(plain):
         assert found[path].claim == Claim(str(number), TOKEN)
@@ -154,7 +197,6 @@ async def test_a_hundred_folders_hostile_ones_among_them_take_one_command(
     for path in (*hostile, str(linked)):
         update = found[path]
         assert (update.claim, update.final, update.status_lines) == (None, None, [])
-    assert found[hostile[3]].sync_state == "done"
     assert not found[hostile[4]].exists
     assert b"secret" not in result.stdout
     assert script.parse(result)["records"].stderr == b""
@@ -164,20 +206,22 @@ async def test_a_hundred_folders_hostile_ones_among_them_take_one_command(
 async def test_records_are_read_at_a_hostile_site(hostile_site: SshSite, make_ssh: Callable[..., SshTransport]) -> None:
     made = f"{hostile_site.home}/w/.gateway/j/1"
     claim = f"scheduler_id=5\\ntoken={TOKEN}\\n"
-    hostile_site.check(f"mkdir -p '{made}' && cd '{made}' && printf '{claim}' >claim && echo idle >sync.state")
-    found = parse_records((await make_ssh(hostile_site).run(records_section([RecordRequest(made)]))).stdout)
-    assert (found[made].claim, found[made].sync_state) == (Claim("5", TOKEN), "idle")
+    hostile_site.check(f"mkdir -p '{made}' && cd '{made}' && printf '{claim}' >claim")
+    requests = [RecordRequest(made)]
+    found = parse_records((await make_ssh(hostile_site).run(records_section(requests))).stdout, requests)
+    assert found[made].claim == Claim("5", TOKEN)
 
 
-@pytest.mark.parametrize("stdout", [b"", b"folder /a\n", b"folder /a\nchunk status.jsonl 0\n 7b 7d"])
+@pytest.mark.parametrize("stdout", [b"", b"folder 0\n", b"folder 0\nchunk status.jsonl 0\n 7b 7d"])
 def test_an_answer_that_is_cut_off_says_nothing(stdout: bytes) -> None:
     with pytest.raises(RemoteCommandFailed):
-        parse_records(stdout)
+        parse_records(stdout, [RecordRequest("/a")])
 
 
 @given(st.binary(max_size=300))
 def test_no_answer_makes_the_reader_crash(noise: bytes) -> None:
-    parse_records(b"folder /a\n" + noise + b"\n.\nend\n")
+    with contextlib.suppress(RemoteCommandFailed):
+        parse_records(b"folder 0\n" + noise + b"\n.\nend\n", [RecordRequest("/a")])
 
 
 @given(

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from gateway.compute.rclone_program import own_rclone
@@ -199,6 +200,21 @@ async def test_a_refused_login_is_tried_once_until_somebody_acts(
     with pytest.raises(LoginRefused):
         await transport.run("true")
     assert transport.connects == 2
+
+
+async def test_a_connection_that_breaks_while_the_login_is_sent_is_no_refusal(
+    plain_sshd: SshSite, make_ssh: MakeSsh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: paramiko.Transport, *arguments: object) -> list[str]:
+        raise EOFError  # the transport's own thread does not know yet
+
+    transport = make_ssh(plain_sshd)
+    with monkeypatch.context() as patch:
+        patch.setattr(paramiko.Transport, "auth_publickey", broken)
+        with pytest.raises(TargetUnreachable, match="the connection broke during login") as caught:
+            await transport.run("true")
+    assert not isinstance(caught.value, LoginRefused)
+    assert (await transport.run("echo in")).stdout == b"in\n"
 
 
 async def test_a_missing_key_file_is_named(plain_sshd: SshSite, make_ssh: MakeSsh, tmp_path: Path) -> None:

@@ -51,7 +51,6 @@ async def test_an_attempt_has_its_files_with_the_right_modes(local: LocalTranspo
     assert stat.S_IMODE((control / "credentials").stat().st_mode) == 0o600
     assert stat.S_IMODE((control / "job.sh").stat().st_mode) == 0o700
     assert (control / "control").read_bytes() == b""
-    assert (control / "reserve").stat().st_size == 65536
     assert stat.S_IMODE((tmp_path / ".gateway").stat().st_mode) == 0o700
     assert control.stat().st_uid == os.geteuid()
     assert nothing_temporary(tmp_path)
@@ -157,7 +156,6 @@ async def test_the_same_attempt_staged_at_once_by_many_is_whole_in_the_end(
     assert STAGED in [outcome for group in outcomes for outcome in group]
     control = tmp_path / ".gateway/j1/1"
     assert (control / "job.sh").read_bytes() in [b"%d" % n * 1000 for n in range(6)]
-    assert (control / "reserve").stat().st_size == 65536
     assert nothing_temporary(tmp_path)
 
 
@@ -189,7 +187,7 @@ async def test_staging_works_at_a_hostile_site(hostile_site: SshSite, make_ssh: 
     workdir = hostile_site.home / "work dir"
     assert await stage(transport, [attempt(workdir, f"j{n}") for n in range(5)]) == [STAGED] * 5
     listing = hostile_site.check(f"cd '{workdir}' && find . -type f | sort")
-    assert listing.count("reserve") == 5
+    assert listing.count("job.sh") == 5
     assert "./j4/system/a" in listing
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, event, insert
+from sqlalchemy import Connection, event, insert, select
 
+from gateway.db import job_lists
 from gateway.db.database import Database
-from gateway.db.job_lists import SORTS, JobFilter, PlaceInList, Sort, page
+from gateway.db.job_lists import SORTS, JobFilter, PlaceInList, Sort, page, search
 from gateway.db.tables import jobs
 from gateway.model.states import State
 
@@ -139,7 +140,16 @@ ID = "00000000-0000-4000-8000-000000000000"
     [
         (JobFilter(owner="a"), "-created_at", "ix_jobs_owner_created"),
         (JobFilter(owner="a"), "created_at", "ix_jobs_owner_created"),
-        (JobFilter(owner="a", states=(State.RUNNING, State.QUEUED)), "-created_at", "ix_jobs_owner_created"),
+        (JobFilter(owner="a", states=(State.RUNNING, State.QUEUED)), "-created_at", "ix_jobs_owner_state"),
+        (JobFilter(owner="a", states=(State.FAILED,)), "-created_at", "ix_jobs_owner_state"),
+        (JobFilter(owner="a", target="t"), "-created_at", "ix_jobs_owner_target"),
+        (JobFilter(owner="a", case="c"), "created_at", "ix_jobs_owner_case"),
+        (JobFilter(owner="a"), "-name", "ix_jobs_owner_name"),
+        (JobFilter(owner="a"), "-state", "ix_jobs_owner_state"),
+        (JobFilter(owner="a"), "target", "ix_jobs_owner_target"),
+        (JobFilter(owner="a"), "-case", "ix_jobs_owner_case"),
+        (JobFilter(owner="a"), "-started_at", "ix_jobs_owner_started"),
+        (JobFilter(owner="a"), "sweep_index", "ix_jobs_owner_sweep_index"),
         (JobFilter(owner="a", created_after=START), "-created_at", "ix_jobs_owner_created"),
         (JobFilter(owner="a"), "-ended_at", "ix_jobs_owner_ended"),
         (JobFilter(owner="a"), "ended_at", "ix_jobs_owner_ended"),
@@ -150,12 +160,79 @@ def test_the_common_lists_follow_an_index_from_where_the_page_before_ended(
     database: Database, wanted: JobFilter, sort: str, index: str
 ) -> None:
     for after in (None, PlaceInList(START, START, ID)):
-        found = plans(database, wanted, sort=Sort.parse(sort), after=after)
+        found = [step for step in plans(database, wanted, sort=Sort.parse(sort), after=after) if " jobs " in step]
         assert found
         for step in found:
             assert index in step
             assert "TEMP B-TREE" not in step
             assert step.startswith("SEARCH") or (wanted.owner is None and after is None)
+
+
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"states": (State.FAILED,)},
+    {"states": (State.FAILED, State.RUNNING)},
+    {"states": (State.FAILED,), "target": "far"},
+    {"target": "far", "case": "cavity"},
+    {"tag": ("study", "s3")},
+    {"text": "7"},
+    {"ended_after": START + 20 * MINUTE, "ended_before": START + 60 * MINUTE},
+    {"created_after": START + 20 * MINUTE, "created_before": START + 60 * MINUTE},
+]
+
+
+@pytest.mark.parametrize("name", ["-created_at", "created_at", "-ended_at", "name", "state"])
+@pytest.mark.parametrize("wanted", FILTERS, ids=str)
+@pytest.mark.parametrize("everybody", [False, True])
+def test_a_search_finds_step_by_step_what_one_query_finds(
+    filled: Database, monkeypatch: pytest.MonkeyPatch, name: str, wanted: dict[str, Any], everybody: bool
+) -> None:
+    monkeypatch.setattr(job_lists, "FIRST_STEP", 7)
+    sort, narrowed = Sort.parse(name), JobFilter(owner=None if everybody else "person1", **wanted)
+    with filled.engine.begin() as connection:
+        query = select(jobs.c.id, jobs.c[sort.column].label("value"), jobs.c.created_at).where(*narrowed.conditions())
+        rows = list(connection.execute(query))
+        found, after, pages = [], None, 0
+        while pages == 0 or after is not None:
+            some, after = search(connection, narrowed, limit=10, seconds=0.0, sort=sort, after=after)
+            assert len(some) <= 10
+            found += [row["id"] for row in some]
+            pages += 1
+    have = sorted((row for row in rows if row.value is not None), key=lambda row: (row.value, row.created_at, row.id))
+    have_not = sorted((row for row in rows if row.value is None), key=lambda row: (row.created_at, row.id))
+    step = -1 if sort.descending else 1
+    assert found == [row.id for row in [*have[::step], *have_not[::step]]]
+
+
+def test_a_search_whose_time_is_over_says_where_it_goes_on(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_lists, "FIRST_STEP", 10)
+    nothing = JobFilter(owner="person1", text="nobody has that")
+    with filled.engine.begin() as connection:
+        rows, place = search(connection, nothing, limit=10, seconds=0.0)
+        assert rows == []
+        assert place is not None
+        assert search(connection, nothing, limit=10, seconds=60.0, after=place) == ([], None)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    found = Database(f"sqlite:///{tmp_path_factory.mktemp('filled')}/g.db")
+    found.migrate()
+    with found.engine.begin() as connection:
+        for number in range(120):
+            add(
+                connection,
+                f"person{number % 3}",
+                number // 2,
+                name=f"cavity {number * 7 % 40}",
+                state=("failed", "running", "succeeded", "lost")[number % 4],
+                target=("here", "far")[number // 3 % 2],
+                case=(None, "cavity", "tank")[number // 6 % 3],
+                tags={"study": f"s{number % 5}"},
+                ended_at=None if number % 4 == 1 else START + (number + 5) * MINUTE,
+            )
+    yield found
+    found.close()
 
 
 def test_every_filter_keeps_what_it_names_and_nothing_else(database: Database) -> None:

@@ -51,20 +51,29 @@ class RunningGateway:
         self.config.write_text("\n".join(lines) + "\n")
         tomllib.loads(self.config.read_text())
         self.environ = {**os.environ, **(environ or {})}
+        self.program: tuple[str, ...] = ("gateway.cli.main",)
         self.process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(timeout=30, trust_env=False)
 
     def start(self) -> RunningGateway:
         """Start it and wait until it answers."""
+        self.spawn()
+        return self.ready()
+
+    def spawn(self) -> None:
+        """Start it."""
         (self.data / "server.json").unlink(missing_ok=True)
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway.cli.main", "--config", str(self.config), "serve"],
+                [sys.executable, "-m", *self.program, "--config", str(self.config), "serve"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self.environ,
             )
+
+    def ready(self) -> RunningGateway:
+        """Wait until it answers."""
         server = wait_until(self._server, 120, "the gateway's start")
         self.http.base_url = httpx.URL(server["url"])
         self.http.headers["Authorization"] = "Bearer " + Path(server["token_file"]).read_text().strip()

@@ -72,12 +72,21 @@ class TruthOfAttempt:
         if exit_code == 0 and token == self.claim.token:
             self.successes.add(token)
 
+    def requeue(self, job: Queued) -> None:
+        """Let the scheduler end a run and put it back into the queue: its record says `terminated`, its id stays."""
+        if self.claim is not None and self.claim.scheduler_id == job.scheduler_id:
+            self.final = record(self, job.scheduler_id, self.claim.token, 143, reason="terminated")
+        self.ended = True
+        job.phase = Phase.QUEUED
+
     def seen(self) -> RecordUpdate:
         """What stands in the control folder."""
         return RecordUpdate(exists=True, claim=self.claim, final=self.final)
 
 
-def record(attempt: TruthOfAttempt, scheduler_id: str, token: str, exit_code: int) -> FinalRecord:
+def record(
+    attempt: TruthOfAttempt, scheduler_id: str, token: str, exit_code: int, reason: str | None = None
+) -> FinalRecord:
     """A final record as the script writes it."""
     raw = {
         "version": 1,
@@ -85,9 +94,9 @@ def record(attempt: TruthOfAttempt, scheduler_id: str, token: str, exit_code: in
         "attempt": attempt.number,
         "scheduler_id": scheduler_id,
         "token": token,
-        "outcome": "ended",
+        "outcome": "ended" if reason is None else "stopped",
         "exit_code": exit_code,
-        "reason": None if exit_code == 0 else "exit_code",
+        "reason": reason or (None if exit_code == 0 else "exit_code"),
         "manifest": False,
     }
     return parse_final(json.dumps(raw).encode())

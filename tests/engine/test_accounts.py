@@ -41,9 +41,9 @@ async def test_a_job_runs_with_the_account_of_its_owner(open_site, plain_sshd: S
 async def test_stores_of_more_than_one_person_are_shared(open_site, tmp_path: Path) -> None:
     site = await open_site()
     gateway = site.gateway
-    names = list(gateway.stores)
-    assert await shared_stores(gateway.database, gateway.settings, names, gateway.owner) == frozenset()
+    mine, hers = ({"id": "j", "owner": owner, "stores": list(gateway.stores)} for owner in (gateway.owner, "alice"))
+    assert await shared_stores(gateway.database, gateway.settings, [mine]) == {"j": frozenset()}
     await gateway.people.add_user(NewUser(name="alice"))
-    assert await shared_stores(gateway.database, gateway.settings, names, gateway.owner) == {"folder"}
+    assert await shared_stores(gateway.database, gateway.settings, [mine]) == {"j": {"folder"}}
     alone = gateway.settings.model_copy(update={"store_people": {"folder": frozenset({"alice"})}})
-    assert await shared_stores(gateway.database, alone, names, "alice") == frozenset()
+    assert await shared_stores(gateway.database, alone, [hers]) == {"j": frozenset()}

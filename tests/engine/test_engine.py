@@ -13,7 +13,7 @@ from gateway.api import site as site_routes
 from gateway.db import events, jobs
 from gateway.db.database import DatabaseUnavailable
 from gateway.db.tables import jobs as jobs_table
-from gateway.engine import launch
+from gateway.engine import stager
 from gateway.errors import LoginRefused, NotFound, RemoteTimeout, StoreError, TargetUnreachable
 from gateway.model.states import State
 
@@ -125,13 +125,13 @@ async def test_a_slow_staging_does_not_keep_others_from_being_seen(site, monkeyp
     await site.start()
     running = await site.submit("sleep 1")
     await site.wait(running, lambda row: row["state"] == "running")
-    real, release = launch.stage, asyncio.Event()
+    real, release = stager.stage, asyncio.Event()
 
     async def slow(transport, attempts):
         await release.wait()
         return await real(transport, attempts)
 
-    monkeypatch.setattr(launch, "stage", slow)
+    monkeypatch.setattr(stager, "stage", slow)
     large, unwanted = await site.submit("true"), await site.submit("true")
     assert (await site.ended(running))["state"] == "succeeded"
     await site.cancel(unwanted)
@@ -159,6 +159,25 @@ async def test_a_target_that_cannot_be_reached_makes_jobs_unknown_and_never_lost
     cut.error = None
     assert (await site.ended(job_id))["state"] == "succeeded"
     assert site.gateway.board["here"].state == "ok"
+
+
+async def test_jobs_are_unknown_while_only_the_question_about_them_is_not_answered(site, monkeypatch) -> None:
+    await site.start()
+    cut = Cut(site, monkeypatch)
+    real = cut.real
+
+    async def no_queries(script, **options):
+        if "gw_records" in script and cut.lose:
+            raise RemoteTimeout("a remote command was not done in time")
+        return await real(script, **options)
+
+    job_id = await site.submit("sleep 2")
+    await site.wait(job_id, lambda row: row["state"] == "running")
+    cut.real, cut.lose = no_queries, 1
+    await site.wait(job_id, lambda row: row["state"] == "unknown")
+    assert site.gateway.board["here"].state == "unreachable"
+    cut.lose = 0
+    assert (await site.ended(job_id))["state"] == "succeeded"
 
 
 async def test_a_target_that_never_answered_is_not_said_to_have_answered(site, monkeypatch) -> None:
@@ -299,7 +318,7 @@ async def test_a_cancelled_job_whose_submission_is_found_nowhere_does_not_stay_i
 
 
 async def test_a_control_folder_that_is_gone_before_the_submission_is_staged_again(site, monkeypatch) -> None:
-    real, removed = launch.stage, []
+    real, removed = stager.stage, []
 
     async def stage(transport, attempts):
         outcomes = await real(transport, attempts)
@@ -308,7 +327,7 @@ async def test_a_control_folder_that_is_gone_before_the_submission_is_staged_aga
             shutil.rmtree(removed[0])
         return outcomes
 
-    monkeypatch.setattr(launch, "stage", stage)
+    monkeypatch.setattr(stager, "stage", stage)
     await site.start()
     job_id = await site.submit("true")
     assert (await site.ended(job_id))["state"] == "succeeded"

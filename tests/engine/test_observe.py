@@ -19,7 +19,7 @@ from gateway.db.database import Database
 from gateway.engine.finalise import late_record, node_claims
 from gateway.engine.observe import Observer, known_of
 from gateway.engine.plan import plan_job
-from gateway.engine.poll import AT_ONCE, NEWS, Sight, chunk_for
+from gateway.engine.poll import AT_ONCE, NEWS, SHORTEST, Sight, chunk_for
 from gateway.engine.timing import Timing
 from gateway.model.records import Claim, FinalRecord, parse_final
 from gateway.model.specification import JobSpecification
@@ -158,6 +158,7 @@ async def test_jobs_are_listed_without_what_may_be_large(database) -> None:
     assert "a_script" not in row
 
 
-def test_the_news_of_many_jobs_fit_into_one_answer() -> None:
+def test_the_more_jobs_a_command_looks_at_the_less_of_each_it_carries() -> None:
     assert chunk_for(1) == CHUNK
-    assert all(2 * count * chunk_for(count) <= NEWS for count in (1, 10, 200, AT_ONCE))
+    assert all(2 * count * chunk_for(count) <= NEWS for count in (1, 10, 200, 1000))
+    assert chunk_for(AT_ONCE) == SHORTEST

@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from gateway.engine import launch
+from gateway.engine import stager
 from gateway.engine.retries import pause, wanted
 from gateway.engine.timing import Timing
 from gateway.engine.verdict import Ending
-from gateway.errors import StagingFailed
+from gateway.errors import RemoteCommandFailed, StagingFailed
 from gateway.model.states import State
 
 
@@ -71,7 +71,7 @@ async def test_a_job_cancelled_between_two_attempts_ends_at_once_with_the_output
 
 
 async def test_what_never_got_past_staging_is_tried_again_where_that_was_asked_for(site, monkeypatch) -> None:
-    prepare, broken = launch.prepare, 1
+    prepare, broken = stager.prepare, 1
 
     async def failing(*arguments: Any) -> Any:
         nonlocal broken
@@ -80,13 +80,29 @@ async def test_what_never_got_past_staging_is_tried_again_where_that_was_asked_f
             raise StagingFailed("a bad moment")
         return await prepare(*arguments)
 
-    monkeypatch.setattr(launch, "prepare", failing)
+    monkeypatch.setattr(stager, "prepare", failing)
     await site.start()
     job_id = await site.submit("true", retry={"attempts": 2, "reasons": ["staging_failed"]})
     row = await site.ended(job_id)
     assert (row["state"], row["attempt"], row["message"]) == ("succeeded", 2, None)
     first, _ = (await site.gateway.jobs.attempts(job_id, site.gateway.owner)).items
     assert (first.state, first.reason, first.message) == ("failed", "staging_failed", "a bad moment")
+
+
+async def test_what_the_target_could_not_take_is_staged_again(site, monkeypatch) -> None:
+    prepare, broken = stager.prepare, 2
+
+    async def failing(*arguments: Any) -> Any:
+        nonlocal broken
+        if broken:
+            broken -= 1
+            raise RemoteCommandFailed("No space left on device")
+        return await prepare(*arguments)
+
+    monkeypatch.setattr(stager, "prepare", failing)
+    await site.start(replace(site.fast, staging_delays=(0.1, 0.1)))
+    row = await site.ended(await site.submit("true"))
+    assert (row["state"], row["attempt"], row["message"]) == ("succeeded", 1, None)
 
 
 async def test_a_script_that_was_killed_leaves_nothing_running_when_the_next_attempt_begins(site, tmp_path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from gateway.compute.scheduler.base import SchedulerFacts, Slots
 from gateway.compute.scheduler.direct import Direct, DirectSettings
 from gateway.db import jobs
+from gateway.db import slots as table
+from gateway.db.database import Database
+from gateway.engine import slots
 from gateway.engine.slots import BEHIND, admit
 from gateway.errors import InvalidRequest
 from gateway.model.specification import Resources
@@ -117,6 +123,38 @@ async def test_jobs_run_as_many_at_once_as_there_are_slots_in_the_order_of_their
     for sign, name in lines:
         running = running | {name} if sign == "+" else running - {name}
         assert len(running) <= (1 if "wide" in running else 2)
+
+
+async def test_two_processes_on_one_postgresql_never_give_a_slot_twice(postgres_url: str) -> None:
+    """Two lanes of one machine, driven by two processes: what one has given is seen by the other before it gives."""
+    databases = [Database(postgres_url), Database(postgres_url)]
+    databases[0].migrate()
+    for number in range(20):
+        lane = f"here@{'alice' if number % 2 else 'bob'}"
+        values = {"id": f"job-{number:02d}", "name": "x", "state": State.ACCEPTED, "owner": "alice", "tags": {}}
+        spec = {"command": ["true"], "resources": {"cpus": 1}}
+        values |= {"target": "here", "lane": lane, "stores": [], "spec": spec}
+        databases[0].write_here(lambda c, values=values: jobs.insert_job(c, values, []))
+
+    def begin(connection: Connection, lane: str) -> int:
+        """What `Launcher` does, one job at a time."""
+        rows = [row for row in jobs.live(connection, lane) if row["state"] == State.ACCEPTED][:1]
+        late = slots.keep_back(connection, "here", Slots(cpus=3), rows)
+        begun = [row["id"] for row in rows if row["id"] not in late]
+        for job_id in begun:
+            jobs.insert_attempt(connection, job_id, 1, f"gw-{job_id}")
+            jobs.change_state(connection, job_id, State.STAGING)
+        return len(begun)
+
+    rounds = [
+        database.write(partial(begin, lane=lane))
+        for _ in range(5)
+        for database, lane in zip(databases, ("here@alice", "here@bob"), strict=True)
+    ]
+    assert sum(await asyncio.gather(*rounds)) == 3
+    assert len(databases[0].read_here(lambda c: table.taken(c, "here", begun=True))) == 3
+    for database in databases:
+        database.close()
 
 
 async def test_a_job_that_waits_for_a_slot_can_be_cancelled_and_outlives_a_restart(open_site) -> None:

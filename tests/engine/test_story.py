@@ -264,6 +264,14 @@ class Story(RuleBasedStateMachine):
         for attempt, job in self.pick(data, going):
             attempt.end(job, exit_code)
 
+    @precondition(lambda self: self.some(Phase.RUNNING))
+    @rule(data=st.data())
+    def the_scheduler_puts_a_run_back_into_the_queue(self, data: st.DataObject) -> None:
+        """As when its node is drained: the run ends with its record, and the same id waits to run again."""
+        going = [(a, q) for a in self.attempts() for q in a.queued if q.phase is Phase.RUNNING and q.name == a.name]
+        for attempt, job in self.pick(data, going):
+            attempt.requeue(job)
+
     @precondition(lambda self: self.some(*Phase))
     @rule(data=st.data())
     def the_scheduler_runs_a_job_again(self, data: st.DataObject) -> None:
@@ -318,17 +326,32 @@ class Story(RuleBasedStateMachine):
             whole=answer in ("whole", "no records"),
         )
         before = {row["id"]: row for row in watched}
+        again = {row["id"] for row in watched if self.waits_to_run_again(row)}
         self.run_async(self.observer.take(watched, sight, self.now, self.seeing_since))
         self.run_async(self.launcher.adopt(lost, sight, FACTS))
         if sight.asked:
             unclaimed = [r for r in lost if self.attempt(r).claim is None]
             self.not_found |= {r["a_submission"] for r in unclaimed if r["a_submission"] not in sight.found}
+        for row in self.rows():
+            if row["id"] in again:  # a terminated run is not the end of what waits to run again
+                assert row["state"] != State.FINALIZING or row["cancel_requested_at"]
         if answer == "unreadable":
             for row in self.rows():
                 if row["id"] in before:
                     assert row["observed_at"] == before[row["id"]]["observed_at"]
         if answer == "whole":
             self.answered |= set(self.truth)
+
+    def waits_to_run_again(self, row: Any) -> bool:
+        """Say whether a job's claimed run was terminated and is in the queue, unless the gateway asks by another id."""
+        final = self.attempt(row).final
+        return row["state"] in BLIND and any(
+            final is not None
+            and final.reason == "terminated"
+            and job.scheduler_id == final.scheduler_id == row["a_scheduler_id"]
+            and (job.name, job.phase, job.forgotten) == (self.attempt(row).name, Phase.QUEUED, False)
+            for job in self.attempt(row).queued
+        )
 
     @staticmethod
     def _by_name(queued: list[Queued]) -> dict[str, tuple[str, ...]]:

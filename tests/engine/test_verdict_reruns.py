@@ -53,6 +53,13 @@ def test_once_the_scheduler_knows_no_further_run_it_is_over(phase: Phase | None)
     assert look(RUNNING, ended(), phase).state is State.FINALIZING
 
 
+def test_an_answer_that_says_nothing_of_a_terminated_run_ends_nothing() -> None:
+    for state in (State.RUNNING, State.UNKNOWN):
+        known = replace(RUNNING, state=state, last_state=State.RUNNING if state is State.UNKNOWN else None)
+        found = decide(known, Seen(T0, ended(), None, asked=False), TIMING)
+        assert (found.state, "final" in found.attempt) == (state, False)
+
+
 @pytest.mark.parametrize("reason", [None, "exit_code", "walltime", "cancelled_by_user"])
 def test_any_other_end_is_the_end(reason: str | None) -> None:
     record = ended(reason, 0 if reason is None else 1)

@@ -99,7 +99,6 @@ class Attempt:
         self.request = dataclasses.replace(self.request, **changes)
         (self.control / "job.sh").write_text(render(self.request))
         (self.control / "control").touch()
-        (self.control / "reserve").write_bytes(b"\0" * 4096)
         self.renew()
         for number, transfer in enumerate(self.request.transfers):
             for kind, lines in (("running", transfer.running_filter), ("final", transfer.final_filter)):

@@ -300,7 +300,22 @@ def test_hostile_configuration_reaches_the_script_as_it_is(attempt: Attempt, tex
     assert not list(attempt.base.rglob("pwned"))
 
 
-def test_without_stores_there_is_no_syncer_and_no_manifest(attempt: Attempt):
+def test_space_for_the_final_record_is_kept_before_the_payload_starts(attempt: Attempt):
+    attempt.stage(f"wc -c <{attempt.control}/reserve")
+    assert attempt.run() == 0
+    assert (attempt.control / "payload.out").read_text() == "65536\n"
+
+
+def test_a_payload_without_space_for_its_final_record_is_not_started(attempt: Attempt):
+    attempt.stage("touch ran")
+    (attempt.control / "reserve").mkdir()
+    assert attempt.run() == 1
+    assert attempt.final["message"] == "there is no space for the final record"
+    assert (attempt.final["outcome"], attempt.final["reason"]) == ("not_started", "node_failed")
+    assert not (attempt.folder / "ran").exists()
+
+
+def test_without_stores_there_is_no_pass_and_no_manifest(attempt: Attempt):
     attempt.stage("true", stores=(), transfers=(), rclone=None)
     assert attempt.run() == 0
     assert (attempt.final["passes"], attempt.final["manifest"]) == ([], False)

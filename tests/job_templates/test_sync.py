@@ -193,6 +193,16 @@ def test_after_the_scripts_death_syncer_rclone_and_payload_end(attempt: Attempt)
     after_the_scripts_death(attempt)
 
 
+def test_after_the_scripts_death_a_payload_that_pushes_nothing_ends_too(attempt: Attempt):
+    attempt.stage("touch begun; sleep 300", stores=(), transfers=(), rclone=None)
+    script = attempt.start()
+    until((attempt.folder / "begun").exists, "the payload runs")
+    os.kill(script.pid, signal.SIGKILL)
+    script.wait()
+    until(lambda: not processes_about(attempt.job), "the payload is gone")
+    assert not (attempt.control / "final.json").exists()
+
+
 def test_rclone_dies_with_the_syncer(attempt: Attempt):
     attempt.stage(
         "until [ -e go ]; do sleep 0.05; done",

@@ -168,6 +168,20 @@ async def test_a_person_goes_with_all_tokens(people: People) -> None:
         await people.user("alice")
 
 
+async def test_the_audit_log_forgets_what_is_older_than_it_goes_back_and_nothing_else(people: People) -> None:
+    writer = AuditWriter(people.database, days=400)
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    ages = [0, 399, 401, 5000] + [500] * 700
+    entries = [
+        Entry("alice", None, f"r{age}", "act", "POST", "/", "alice", 202, at=now - timedelta(days=age)) for age in ages
+    ]
+    await asyncio.gather(*(writer.write(entry) for entry in entries))
+    assert await writer.forget(now) == 702
+    rows = await people.database.read(lambda c: list(table.audit_page(c, table.AuditFilter(), limit=100)))
+    assert {row["request"] for row in rows} == {"r0", "r399"}
+    assert await AuditWriter(people.database, days=0).forget(now + timedelta(days=9999)) == 0
+
+
 async def test_audit_rows_of_one_moment_share_a_transaction_and_none_is_lost(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:

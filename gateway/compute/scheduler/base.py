@@ -16,7 +16,19 @@ T = TypeVar("T")
 
 
 class Command(ABC, Generic[T]):
-    """A scheduler command: bash text to run, and the meaning of its answer."""
+    """A scheduler command: bash text to run, and the meaning of its answer.
+
+    Attributes
+    ----------
+    functions
+        Bash functions that `call` needs. Where many commands are sent together, they go once.
+    """
+
+    functions: str = ""
+
+    def call(self) -> str:
+        """Return bash text that does the same as `line`, after `functions`, in a subshell of its own."""
+        return self.line()
 
     @abstractmethod
     def line(self) -> str:

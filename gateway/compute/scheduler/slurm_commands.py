@@ -14,8 +14,8 @@ from gateway.compute.scheduler.slurm_state import read_job
 from gateway.errors import SchedulerError
 
 IDS_PER_CALL = 5000
-_WIDTHS = {"JobArrayID": 24, "State": 24, "exit_code": 16, "Reason": 80, "Name": 64}
-_FORMAT = ",".join(f"{field}:{width}" for field, width in _WIDTHS.items())
+WIDTHS = {"JobArrayID": 24, "State": 24, "exit_code": 16, "Reason": 80, "Name": 64}
+_FORMAT = ",".join(f"{field}:{width}" for field, width in WIDTHS.items())
 _ME = '"$(id -un)"'
 _END = re.compile(r"\n?@(squeue|sacct) (\d+)\n")
 # With one id alone, squeue fails for an id that it does not know.
@@ -138,7 +138,7 @@ def _parts(stdout: str) -> Iterator[tuple[str, str, int]]:
 def _squeue_lines(text: str) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield id, state, exit code, reason, name, by fixed columns; a line that was cut off has no state."""
     starts = [0]
-    for width in _WIDTHS.values():
+    for width in WIDTHS.values():
         starts.append(starts[-1] + width)
     for line in text.split("\n"):
         if re.match(r"\d+(_\d+)?( |\Z)", line, re.ASCII):

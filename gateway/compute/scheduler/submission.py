@@ -10,23 +10,27 @@ from gateway.compute.scheduler.answers import NO_ANSWER, short
 from gateway.compute.scheduler.base import Command
 from gateway.errors import SchedulerError, SubmissionRejected
 
-# Status 75 (EX_TEMPFAIL): the control folder is not there, and nothing was asked.
-_LINE = """\
-gw_control={control}
-if [ -s "$gw_control/scheduler_id" ]; then
-  cat "$gw_control/scheduler_id"
-elif cd "$gw_control"; then
-  gw_answer=$({words})
-  gw_status=$?
-  printf '%s\\n' "$gw_answer"
-  gw_re=$'^(.*\\n)?'{pattern}$'(\\n.*)?$'
-  if [[ $gw_answer =~ $gw_re ]]; then
-    printf '%s\\n' "${{BASH_REMATCH[2]}}" >"scheduler_id.$$" && mv -fT "scheduler_id.$$" scheduler_id
+# Status 75 (EX_TEMPFAIL): the control folder is not there, and nothing was asked. Where all went well, the process that
+# ran the section ends as the `mv` that publishes the id: nothing is left to be done in it.
+FUNCTIONS = """\
+gw_submit() {
+  local pattern=$1 control=$2 answer status part="scheduler_id.$BASHPID"
+  shift 2
+  if [ -s "$control/scheduler_id" ]; then
+    cat "$control/scheduler_id"
+    return
   fi
-  (exit "$gw_status")
-else
-  (exit 75)
-fi"""
+  cd "$control" || return 75
+  answer=$("$@")
+  status=$?
+  printf '%s\\n' "$answer"
+  pattern=$'^(.*\\n)?'$pattern$'(\\n.*)?$'
+  if [[ $answer =~ $pattern ]] && printf '%s\\n' "${BASH_REMATCH[2]}" >"$part"; then
+    [ "$status" != 0 ] || exec mv -fT "$part" scheduler_id
+    mv -fT "$part" scheduler_id
+  fi
+  return "$status"
+}"""
 
 _NO_FOLDER = 75
 _WRAPPED = re.compile(r"and the output was:\n'(.*)'\s*\Z", re.DOTALL)
@@ -50,14 +54,15 @@ class Submit(Command[str]):
     control_folder: str
     pattern: str
     silent_statuses: frozenset[int] = frozenset()
+    functions: str = FUNCTIONS
+
+    def call(self) -> str:
+        """See `Command`."""
+        return f"gw_submit {shlex.join((self.pattern, self.control_folder, *self.words))}"
 
     def line(self) -> str:
         """See `Command`."""
-        return _LINE.format(
-            control=shlex.quote(self.control_folder),
-            words=shlex.join(self.words),
-            pattern=shlex.quote(self.pattern),
-        )
+        return f"{FUNCTIONS}\n({self.call()})"
 
     def parse(self, stdout: str, stderr: str, exit_status: int) -> str:
         """Return the id. It counts also after a failure: the wrappers may fail when the job is already in."""

@@ -82,41 +82,53 @@ gw_stage_copy() {
   done
 }
 
-# gw_stage_publish FROM JOB_FOLDER CONTROL_FOLDER: publish one attempt; status 9: it has been claimed.
+# gw_stage_publish NEW_JOB JOB_FOLDER CONTROL_FOLDER NEW_CONTROL: publish one attempt; status 9: it has been claimed. The
+# job's folder may be there already, by gw_stage_together.
 gw_stage_publish() {
   [ ! -e "$3/claim" ] || return 9
-  if [ -e "$2" ] || [ -L "$2" ] || ! mv -T -- "$1/job" "$2"; then
-    gw_stage_overlay "$1/job" "$2" || return 1
+  mkdir -p -- "${3%/*}" || return 1
+  if [ -d "$1" ]; then
+    if [ -e "$2" ] || [ -L "$2" ] || ! mv -T -- "$1" "$2"; then gw_stage_overlay "$1" "$2" || return 1; fi
   fi
-  gw_stage_control "$1/control" "$3"
+  gw_stage_control "$4" "$3"
 }
 
-# gw_stage_reserve FOLDER: make the reserve of all attempts below FOLDER, of bytes that no file system packs.
-gw_stage_reserve() {
-  local index
-  local -a files=()
-  for index in "${!gw_stage_jobs[@]}"; do
-    [ ! -d "$1/$index/control" ] || files+=("$1/$index/control/reserve")
-    if [ "${#files[@]}" -ge 200 ]; then
-      head -c 65536 /dev/urandom | tee -- "${files[@]}" >/dev/null
-      files=()
-    fi
+# gw_stage_together FOLDER WORKDIR ROOT: publish all attempts of whose jobs nothing is there yet, in two commands for all:
+# first the jobs' folders, then the control folders of those that arrived. What is left is published one by one. Below
+# FOLDER they have their final names. `mv -n` replaces nothing, and never moves into a folder that is there.
+gw_stage_together() {
+  local index name
+  local -a jobs=() controls=()
+  for index in "${!gw_stage_names[@]}"; do
+    name=${gw_stage_names[index]}
+    if [ "$2/$name" != "${gw_stage_jobs[index]}" ] || [ -n "${gw_stage_copied[index]-}" ]; then continue; fi
+    if [ -e "$2/$name" ] || [ -L "$2/$name" ] || [ -e "$3/$name" ] || [ -L "$3/$name" ]; then continue; fi
+    jobs+=("$name")
   done
-  [ "${#files[@]}" = 0 ] || head -c 65536 /dev/urandom | tee -- "${files[@]}" >/dev/null
+  [ "${#jobs[@]}" != 0 ] || return 0
+  (cd "$1/job" && exec mv -n -t "$2" -- "${jobs[@]}") 2>/dev/null
+  for name in "${jobs[@]}"; do
+    if [ ! -d "$1/job/$name" ] && [ -d "$2/$name" ]; then controls+=("$name"); fi
+  done
+  [ "${#controls[@]}" = 0 ] || (cd "$1/control" && exec mv -n -t "$3" -- "${controls[@]}") 2>/dev/null
+  return 0
 }
 
 # gw_stage_check FOLDER INDEX: tell whether an attempt arrived whole.
 gw_stage_check() {
   local bytes count=0 sum=0
   while read -r bytes; do count=$((count + 1)) sum=$((sum + bytes)); done \
-    < <(find "$1/$2" -type f -printf '%s\n' 2>/dev/null)
+    < <(find "$1/job/${gw_stage_names[$2]}" "$1/control/${gw_stage_names[$2]}" -type f -printf '%s\n' 2>/dev/null)
   [ "$count $sum" = "${gw_stage_files[$2]} ${gw_stage_bytes[$2]}" ]
 }
 
-# gw_stage ROOT NONCE: unpack standard input below ROOT and publish all gw_stage_jobs, gw_stage_controls. The arrays
-# gw_stage_files and gw_stage_bytes say how much each attempt must have brought; gw_stage_copy_* say what is copied here.
+# gw_stage ROOT NONCE WORKDIR: unpack standard input below ROOT and publish all gw_stage_jobs, gw_stage_controls. In the
+# stream each has its name of gw_stage_names, below `job` and below `control`, there with the number of the attempt. The
+# arrays gw_stage_files and gw_stage_bytes say how much each attempt must have brought; gw_stage_copy_* say what is copied
+# here.
 gw_stage() {
-  local root=$1 folder="$1/.staging-$2" index mask status whole=0 said
+  local root=$1 folder="$1/.staging-$2" index name new mask status whole=0 said
+  local -a gw_stage_copied=()
   mask=$(umask)
   umask 077
   mkdir -p -- "$root" && mkdir -- "$folder" || return 1
@@ -126,19 +138,25 @@ gw_stage() {
   find "$root" -mindepth 1 -maxdepth 1 -type d -name '.staging-*' -mmin +1440 -exec rm -rf -- {} + 2>/dev/null
   umask "$mask"
   tar -x -f - -C "$folder" --no-same-owner --no-same-permissions --no-overwrite-dir || whole=1
-  gw_stage_reserve "$folder" || whole=1
-  mkdir -p -- "${gw_stage_controls[@]%/*}" || whole=1
+  for index in ${gw_stage_copy_index[@]+"${gw_stage_copy_index[@]}"}; do gw_stage_copied[index]=yes; done
+  [ "$whole" != 0 ] || gw_stage_together "$folder" "$3" "$root"
   for index in "${!gw_stage_jobs[@]}"; do
+    name=${gw_stage_names[index]}
+    new="$folder/control/$name/${gw_stage_controls[index]##*/}"
+    if [ "$whole" = 0 ] && [ ! -d "$new" ] && [ -d "${gw_stage_controls[index]}" ]; then
+      gw_stage_say "$index" staged ''
+      continue
+    fi
     if [ "$whole" != 0 ] && ! gw_stage_check "$folder" "$index"; then
       gw_stage_say "$index" torn ''
       continue
     fi
     status=0
     if [ ! -e "${gw_stage_controls[index]}/claim" ]; then
-      gw_stage_copy "$index" "$folder/$index/job" >"$folder/said" 2>&1 || status=1
+      gw_stage_copy "$index" "$folder/job/$name" >"$folder/said" 2>&1 || status=1
     fi
-    [ "$status" != 0 ] || gw_stage_publish "$folder/$index" "${gw_stage_jobs[index]}" "${gw_stage_controls[index]}" \
-      >"$folder/said" 2>&1 || status=$?
+    [ "$status" != 0 ] || gw_stage_publish "$folder/job/$name" "${gw_stage_jobs[index]}" "${gw_stage_controls[index]}" \
+      "$new" >"$folder/said" 2>&1 || status=$?
     case $status in
       0) gw_stage_say "$index" staged '' ;;
       9) gw_stage_say "$index" already_claimed '' ;;

@@ -38,3 +38,27 @@ gw_tool_take() {
     mv -T -- "$folder" "$old" && mv -T -- "$new" "$folder"
   fi
 }
+
+# gw_library_look FILE SHA256: tell "have" where the libraries of jobs' scripts are there and whole. It makes their time a
+# new one, so that nobody who removes old files takes them from jobs that wait.
+gw_library_look() {
+  if [ -f "$1" ] && printf '%s  %s\n' "$2" "$1" | sha256sum -c --status 2>/dev/null; then
+    touch -c -- "$1" 2>/dev/null
+    printf 'have\n'
+  fi
+}
+
+# gw_library_take FILE SHA256 NONCE: take the libraries from standard input as FILE, published by rename.
+gw_library_take() {
+  local new="$1.$3"
+  umask 022
+  mkdir -p -- "${1%/*}" || return 1
+  # shellcheck disable=SC2064 # the name is known now
+  trap "rm -f -- $(printf '%q' "$new")" EXIT
+  cat >"$new" || return 1
+  if ! printf '%s  %s\n' "$2" "$new" | sha256sum -c --status; then
+    printf 'they arrived with another digest\n' >&2
+    return 1
+  fi
+  chmod 0444 -- "$new" && mv -fT -- "$new" "$1"
+}

@@ -1,4 +1,4 @@
-"""What a site allows all gateway processes together: commands a minute, and commands at once."""
+"""What a site allows all gateway processes together: commands and connections a minute, and commands at once."""
 
 from __future__ import annotations
 
@@ -30,15 +30,25 @@ class Budget:
         self.used_by_all = 0
         self._clock = clock
         self._begun: deque[float] = deque()
-        self._open = 0
+        self._connected: deque[float] = deque()
+        self.open = 0
+        """Commands that run now."""
         self._changed = asyncio.Condition()
 
     @property
     def used(self) -> int:
         """Commands that this process began within the last minute."""
-        while self._begun and self._begun[0] <= self._clock() - WINDOW:
-            self._begun.popleft()
-        return len(self._begun)
+        return self._within(self._begun)
+
+    @property
+    def connections(self) -> int:
+        """Connections that this process opened within the last minute."""
+        return self._within(self._connected)
+
+    def _within(self, moments: deque[float]) -> int:
+        while moments and moments[0] <= self._clock() - WINDOW:
+            moments.popleft()
+        return len(moments)
 
     def shared_by(self, processes: int, used_by_all: int) -> None:
         """Note how many processes share it; each takes an equal part, one at least."""
@@ -50,17 +60,25 @@ class Budget:
 
     def wait(self) -> float:
         """Return the seconds until one more command may begin."""
-        allowed = self.settings.commands_per_minute
-        if allowed is None or self.used < self.share(allowed):
+        return self._wait(self.settings.commands_per_minute, self._begun)
+
+    def _wait(self, allowed: int | None, moments: deque[float]) -> float:
+        if allowed is None or self._within(moments) < self.share(allowed):
             return 0.0
-        return max(0.01, self._begun[-self.share(allowed)] + WINDOW - self._clock())
+        return max(0.01, moments[-self.share(allowed)] + WINDOW - self._clock())
+
+    async def connection(self) -> None:
+        """Wait until one more connection may be opened, and count it."""
+        while pause := self._wait(self.settings.connections_per_minute, self._connected):  # noqa: ASYNC110
+            await asyncio.sleep(pause)
+        self._connected.append(self._clock())
 
     @asynccontextmanager
     async def command(self) -> AsyncIterator[None]:
         """Hold a place for one command."""
         async with self._changed:
             await self._changed.wait_for(self._has_room)
-            self._open += 1
+            self.open += 1
         try:
             while pause := self.wait():  # noqa: ASYNC110  (time is what is waited for)
                 await asyncio.sleep(pause)
@@ -68,8 +86,8 @@ class Budget:
             yield
         finally:
             async with self._changed:
-                self._open -= 1
+                self.open -= 1
                 self._changed.notify_all()
 
     def _has_room(self) -> bool:
-        return self.settings.channels is None or self._open < self.share(self.settings.channels)
+        return self.settings.channels is None or self.open < self.share(self.settings.channels)

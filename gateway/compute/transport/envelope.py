@@ -2,7 +2,9 @@
 
 What is sent on standard input is one bash compound command that ends in ``exit``, then the script's own data. bash
 reads a compound command whole before it runs it, byte by byte where the input is a pipe or a socket, so the data is
-left for the script. What comes back stands between markers with a nonce: a login shell's banners stay outside.
+left for the script. A long script would take long that way: it follows the command instead, is read in one go, and
+runs only where all of it arrived. What comes back stands between markers with a nonce: a login shell's banners stay
+outside.
 """
 
 from __future__ import annotations
@@ -19,8 +21,14 @@ from gateway.errors import ConfigurationError, RemoteCommandFailed, RemoteTimeou
 COMMAND = "/bin/bash --noprofile --norc -s"
 """The whole remote command: words without quotes, so that every login shell reads it alike."""
 
+LONG = 2048
+"""Bytes from which on a script follows the command instead of standing in it."""
+
 SHOWN = 300
 """Characters of an answer without markers that an error shows."""
+
+_CUT_OFF = 74
+"""Exit status where a script did not arrive whole: it has not run."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -79,10 +87,15 @@ def wrap(script: str, nonce: str, env: Mapping[str, str], path: str | None, *, h
     lines.append(f"export PATH={folders}${{PATH:-{default}}}\n")
     mark = f"\\n@{nonce}@"
     lines.append(f"printf '{mark} begin\\n'; printf '{mark} begin\\n' >&2\n")
-    lines.append(f"( eval {shlex.quote(script)}\n){'' if has_data else ' </dev/null'}\n")
+    body, text = script.encode("utf-8", "surrogateescape").rstrip(b"\n"), shlex.quote(script)
+    follows = len(body) >= LONG
+    if follows:
+        lines.append(f'set -- "$(head -c {len(body)})"\n[ "${{#1}}" = {len(body)} ] || exit {_CUT_OFF}\n')
+        text = '"set --; $1"'
+    lines.append(f"( eval {text}\n){'' if has_data else ' </dev/null'}\n")
     lines.append(f"set -- $?; printf '{mark} end %d\\n' $1 >&2; printf '{mark} end %d\\n' $1\n")
     lines.append("exec >/dev/null 2>&1; cat; exit $1\n}\n" if has_data else "exit $1\n}\n")
-    return "".join(lines).encode("utf-8", "surrogateescape")
+    return "".join(lines).encode("utf-8", "surrogateescape") + (body if follows else b"")
 
 
 def is_whole(stream: bytes | bytearray, nonce: str) -> bool:

@@ -125,6 +125,8 @@ class SshTransport(Transport):
                 f"{self._hops[-1].host} has {connection.sftp_problem}, so outputs cannot be relayed: "
                 "use a store that the node can push to"
             )
+        if self.budget is not None:  # rclone opens one of its own
+            await self.budget.connection()
         return await self._in_thread(partial(sftp_remote, self.settings, self._hops, folder, self._state_folder))
 
     async def probe(self) -> list[Probe]:
@@ -188,6 +190,8 @@ class SshTransport(Transport):
         if old is not None:
             await self._in_thread(old.close)
         await asyncio.sleep(self._breaker.wait())
+        if self.budget is not None:
+            await self.budget.connection()
         settings = self.settings
         self.connects += 1
         passphrase = settings.passphrase.reveal() if settings.passphrase else None

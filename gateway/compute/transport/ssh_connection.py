@@ -120,11 +120,13 @@ def authenticate(transport: paramiko.Transport, hop: Hop, passphrase: str | None
                 allowed = ", ".join(error.allowed_types)
                 raise LoginRefused(f"{hop.name} takes no keys, only: {allowed}") from None
             except (paramiko.SSHException, EOFError, OSError) as error:
-                if not transport.is_active() and not refused:
+                # What cannot be sent is noticed before the transport's own thread knows that the connection is gone.
+                broken = not transport.is_active() or isinstance(error, EOFError | OSError)
+                if broken and not refused:
                     raise TargetUnreachable(f"{hop.name}: the connection broke during login: {words(error)}") from None
                 if "timeout" in str(error).lower():
                     raise TargetUnreachable(f"{hop.name} did not answer the login in time") from None
-                if not transport.is_active():
+                if broken:
                     break
                 refused += 1
                 continue

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 from gateway.compute.transport.base import Transport
@@ -21,8 +22,9 @@ _ENTER = f"""\
 unset CDPATH; LC_ALL=C
 enter() {{
   local at name
-  if [ "$make" = 1 ]; then mkdir -p -- "$root" || exit 1; fi
-  cd -P -- "$root" 2>/dev/null || exit {_MISSING}
+  if [ "$make" = 1 ] && [ ! -d "$root" ]; then mkdir -p -- "$root" || exit 1; fi
+  if [ ! -e "$root" ]; then exit {_MISSING}; fi
+  cd -P -- "$root" || exit 1
   at=$PWD
   for name; do
     if [ "$make" = 1 ] && [ ! -e "./$name" ]; then mkdir -- "./$name" 2>/dev/null; fi
@@ -31,6 +33,16 @@ enter() {{
     cd -P -- "./$name" 2>/dev/null || exit {_REFUSED}
     at=${{at%/}}/$name
     if [ "$PWD" != "$at" ]; then exit {_REFUSED}; fi
+  done
+}}
+folders() {{
+  local name
+  local -a missing=()
+  for name; do if [ ! -e "./$name" ]; then missing+=("./$name"); fi; done
+  if [ "${{#missing[@]}}" != 0 ]; then mkdir -- "${{missing[@]}}"; fi
+  for name; do
+    if [ -L "./$name" ]; then printf 'refused\\n'; elif [ -d "./$name" ]; then printf 'there\\n'
+    elif [ -e "./$name" ]; then printf 'refused\\n'; else printf 'missing\\n'; fi
   done
 }}
 regular() {{
@@ -53,10 +65,54 @@ class TargetFolder:
     def __init__(self, transport: Transport, root: str) -> None:
         self._transport = transport
         self._root = root
+        self._wanted: dict[str, asyncio.Future[None]] = {}
+        self._making: asyncio.Task[None] | None = None
 
     async def make(self, path: str) -> None:
-        """Make a folder and those above it."""
-        await self._run(f"making {path!a}", path, "", make=True)
+        """Make a folder and those above it. Those who ask while one command runs share the next one."""
+        path = path.strip("/")
+        if path not in self._wanted:
+            self._wanted[path] = asyncio.get_running_loop().create_future()
+        made = self._wanted[path]
+        if self._making is None:
+            self._making = asyncio.create_task(self._make_wanted())
+        await asyncio.shield(made)
+
+    async def _make_wanted(self) -> None:
+        try:
+            while self._wanted:
+                await asyncio.sleep(0)  # those who are about to ask
+                wanted, self._wanted = self._wanted, {}
+                below: dict[str, list[str]] = {}
+                for path in wanted:
+                    below.setdefault(path.rpartition("/")[0], []).append(path)
+                for folder, paths in below.items():
+                    outcomes = await self._make_below(folder, paths)
+                    for path, error in zip(paths, outcomes, strict=True):
+                        _settle(wanted[path], error)
+        finally:
+            self._making = None
+
+    async def _make_below(self, folder: str, paths: Sequence[str]) -> list[Exception | None]:
+        """Make folders of one folder; say of each why it is not there, or None."""
+        what = f"making {paths[0]!a}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+        names = " ".join(quoted(to_disk(path.rpartition("/")[2])) for path in paths)
+        count = len(paths)
+        try:
+            lines = (
+                (await self._run(what, folder, f"folders {names} 2>&1", make=True))
+                .decode(errors="replace")
+                .splitlines()
+            )
+        except Exception as error:
+            return [error] * count
+        complaint = " ".join(" ".join(lines[:-count]).split())[-300:]
+        words = {"there": None, "refused": "a link or a file stands where a folder should be", "missing": complaint}
+        found = [words.get(line, complaint) for line in lines[-count:]]
+        return [
+            None if said is None else StoreError(f"making {path!a}: {said or 'it is not there'}")
+            for path, said in zip(paths, found, strict=True)
+        ]
 
     async def walk(self, path: str) -> list[StoredObject]:
         """Return the regular files below `path`, by paths relative to it; none where it is not there."""
@@ -151,6 +207,16 @@ def quoted(name: bytes) -> str:
         return shlex.quote(name.decode())
     except UnicodeDecodeError:
         return "$'" + "".join(f"\\x{byte:02x}" for byte in name) + "'"
+
+
+def _settle(made: asyncio.Future[None], error: Exception | None) -> None:
+    if made.done():
+        return
+    if error is None:
+        made.set_result(None)
+    else:
+        made.set_exception(error)
+        made.exception()  # everybody who asked may have given up
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ def array(tasks: int = 400, **more: Any) -> Submission:
 
 def words(scheduler: Scheduler, facts: SchedulerFacts, submission: Submission) -> str:
     line = scheduler.submit(submission, facts).line()
-    return next(part for part in line.split("\n") if part.startswith("  gw_answer="))
+    return next(part for part in line.split("\n") if part.startswith("(gw_submit "))
 
 
 # --- What is asked

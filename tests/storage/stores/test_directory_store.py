@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -137,6 +138,22 @@ async def test_a_target_that_cannot_be_reached_makes_the_store_unreachable(
     await transport.close()
 
 
+@pytest.mark.real
+async def test_a_folder_of_a_target_that_cannot_be_entered_is_not_called_empty(
+    make_store: MakeStore, place: Place, plain_sshd: SshSite, ssh_transport: SshTransport
+) -> None:
+    root = f"{plain_sshd.home}/closed"
+    store = make_store(DirectoryStore, transport=ssh_transport, path=root, target="vm")
+    await store.write(place, "x", b"1", "text/plain")
+    plain_sshd.check(f"chmod 0 {root}")
+    with pytest.raises(StoreError, match="ermission"):
+        assert [found.path async for found in store.list(place)]
+    with pytest.raises(StoreError, match="ermission"):
+        await store.prepare(place)
+    plain_sshd.check(f"chmod 700 {root}")
+    assert [found.path async for found in store.list(place)] == ["x"]
+
+
 async def test_a_root_that_cannot_be_made_is_a_failed_probe_with_its_fix(make_store: MakeStore, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     store = make_store(DirectoryStore, path=str(tmp_path / "file" / "outputs"))
@@ -154,3 +171,25 @@ def test_data_and_username_are_filled_in(tmp_path: Path) -> None:
     settings = DirectorySettings(kind="directory", path="{data}/{username}")
     store = DirectoryStore(settings, StoreContext("x", tmp_path, username="bob"))
     assert store._root == f"{tmp_path}/bob"
+
+
+async def test_the_folders_of_many_jobs_on_a_target_are_made_by_few_commands_and_a_bad_one_fails_alone(
+    make_store: MakeStore, local_transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, commands, run = tmp_path / "outputs", [], local_transport.run
+    store = make_store(DirectoryStore, transport=local_transport, path=str(root), target="cluster")
+
+    async def counted(script: str, **options: Any) -> Any:
+        commands.append(script)
+        return await run(script, **options)
+
+    monkeypatch.setattr(local_transport, "run", counted)
+    root.mkdir()
+    (root / "job 7").symlink_to(tmp_path)
+    (root / "job 8").write_text("a file")
+    places = [Place(f"job {number}", "somebody") for number in range(40)]
+    found = await asyncio.gather(*(store.prepare(place) for place in places), return_exceptions=True)
+    assert [number for number, error in enumerate(found) if isinstance(error, StoreError)] == [7, 8]
+    assert [error for error in found if not isinstance(error, StoreError)] == [None] * 38
+    assert all((root / f"job {number}").is_dir() for number in range(40) if number != 8)
+    assert len(commands) <= 2
