@@ -75,6 +75,7 @@ gw_take_claim() {
   gw_claim
   case $gw_claimed in
     other) gw_give_up "yielded: $gw_claim_id holds the claim of this attempt" 0 ;;
+    over) gw_give_up "yielded: an earlier run has brought this attempt to its end" 0 ;;
     failed) gw_give_up "the claim could not be made or read in $gw_control" 75 ;;
   esac
   exec >>"$gw_control/script.log" 2>&1 </dev/null

@@ -183,8 +183,8 @@ gw_holds_claim() {
   ! gw_read_claim || [[ $gw_claim_token == "$gw_token" ]]
 }
 
-# Claims the attempt. Sets gw_claimed: `first`, `again` (a scheduler's rerun of the same id), `other` (another id
-# holds it), or `failed`.
+# Claims the attempt. Sets gw_claimed: `first`, `again` (a scheduler's rerun of the same id), `over` (one of an attempt
+# that is over), `other` (another id holds it), or `failed`.
 gw_claim() {
   local mine=$gw_control/.claim.$gw_host.$$ tries
   gw_claimed=failed
@@ -211,9 +211,19 @@ gw_claim() {
     gw_claimed=first
   elif [[ $gw_claim_id != "$gw_id" ]]; then
     gw_claimed=other
+  elif gw_is_over; then
+    gw_claimed=over
   else
     gw_claim_again
   fi
+}
+
+# Status 0 where an earlier run of the same id has left a record that counts. Only one that the scheduler or the machine
+# ended may run again.
+gw_is_over() {
+  local final=''
+  { final=$(<"$gw_control/final.json"); } 2>/dev/null
+  [[ -n $final && $final != *'"reason":"terminated"'* && $final != *'"reason":"node_failed"'* ]]
 }
 
 # Replaces the claim of an earlier run of the same id by one with a new token, and puts that run's records aside.

@@ -192,6 +192,16 @@ def test_a_rerun_by_the_scheduler_takes_over_and_the_first_run_stops(attempt: At
     assert "superseded" in (attempt.control / "run-1" / "script.log").read_text()
 
 
+def test_a_rerun_of_an_attempt_that_is_over_yields_and_changes_nothing(attempt: Attempt):
+    attempt.stage("echo run >>runs; exit 3")
+    assert attempt.run() == 3
+    final = attempt.final
+    assert attempt.run() == 0
+    assert attempt.final == final
+    assert (attempt.folder / "runs").read_text() == "run\n"
+    assert not (attempt.control / "run-1").exists()
+
+
 def test_the_payloads_environment_is_what_was_asked_for_and_what_programs_need(attempt: Attempt):
     secret = "s3cr3t-of-the-login-session"
     attempt.stage(

@@ -24,7 +24,7 @@ SETTLE = (
     *(Step.RECORDS_READ, Step.RESCUED, Step.PROVED, Step.SIGNED, Step.PROOF_WRITTEN, Step.RECORDS_KEPT),
     *(Step.ENDING, Step.ENDED),
 )
-QUICK = frozenset({Step.SUBMIT_NOTED, Step.SUBMIT_ANSWERED, Step.QUEUING, Step.SIGNED})
+QUICK = frozenset({Step.SUBMIT_NOTED, Step.QUEUING, Step.SIGNED})
 PLACES = ["project"]
 BOTH = ["folder", "project"]
 """The first is filled by relay, the second by the node."""
@@ -137,7 +137,6 @@ for step in (Step.SUBMIT_NOTED, Step.SUBMIT_ANSWERED, Step.QUEUING):
         f"without a scheduler, the gateway is killed at `{step}`",
         "SIGKILL, then a new start; the job is a process of the machine, started through SSH",
         partial(_direct, step=step),
-        quick=step is Step.SUBMIT_ANSWERED,
     )
 
 
@@ -164,7 +163,6 @@ for step in (
         f"an error that nobody expects comes at `{step}`",
         "an exception of no kind that the code knows; the gateway goes on",
         partial(_error, step=step),
-        quick=step is Step.QUEUING,
     )
 
 
