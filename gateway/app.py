@@ -9,7 +9,7 @@ import getpass
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -116,6 +116,8 @@ class Gateway:
         As configured, by name.
     lanes
         All that loops of the engine drive: the targets, and ``target@person`` for people's own accounts there.
+    on_take_over
+        Called when this process drives after it has waited for another one.
     """
 
     def __init__(self, settings: Settings, *, drive: bool = True) -> None:
@@ -130,6 +132,7 @@ class Gateway:
         self.board = Board()
         self.bell = Bell()
         self.lock = DrivingLock(self.data)
+        self.on_take_over: list[Callable[[], object]] = []
         self.database: Database
         self.images: PublishedImages
         self.cases: CaseService
@@ -255,6 +258,8 @@ class Gateway:
             await asyncio.sleep(TAKE_OVER_INTERVAL)
         log.warning("this gateway drives %s now", self.data)
         await self._start_engine()
+        for tell in self.on_take_over:
+            tell()
 
     async def _start_engine(self) -> None:
         from gateway.engine.engine import Engine

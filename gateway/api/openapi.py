@@ -1,7 +1,12 @@
-"""The OpenAPI 3.1 document, made from the table of routes and the models. Pure."""
+"""The OpenAPI 3.1 document, made from the table of routes and the models. Pure.
+
+``python -m gateway.api.openapi`` prints it, for tools that make types of it.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -250,3 +255,9 @@ def _answer_headers(route: Route) -> tuple[tuple[str, str], ...]:
     if route.name in _NEW_JOB:
         found.setdefault("Location", "The new job.")
     return tuple(found.items())
+
+
+if __name__ == "__main__":
+    from gateway.api.routes import ROUTES
+
+    sys.stdout.write(json.dumps(document(ROUTES), indent=1) + "\n")

@@ -53,8 +53,8 @@ class JobsFilter(Query):
     )
     target: Name | None = None
     case: Name | None = None
-    sweep: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")] | None = Field(
-        default=None, description="The id of a sweep: its jobs."
+    sweep: Annotated[str, StringConstraints(pattern=r"^([0-9a-f-]{36}|none)$")] | None = Field(
+        default=None, description="The id of a sweep: its jobs. `none`: those that belong to no sweep."
     )
     owner: Annotated[Line, StringConstraints(min_length=1, max_length=128)] | None = Field(
         default=None, description="Administrators: somebody else's jobs, or `*` for everybody's."
@@ -170,4 +170,5 @@ class EventsQuery(Query):
     cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")] | None = Field(
         default=None, description="`next_cursor` of the page before."
     )
+    new: bool = Field(default=False, description="Begin with what happens from now on, where nothing else says so.")
     limit: int = Field(default=500, ge=1, le=5000, description="Events of one page (JSON only).")

@@ -85,18 +85,26 @@ async def listening(gateway: Gateway) -> AsyncIterator[Running]:
 
 @contextlib.contextmanager
 def announced(gateway: Gateway, running: Running) -> Iterator[None]:
-    """Tell programs of the same account where the gateway listens, by ``server.json`` in the data folder."""
+    """Tell programs of the same account where the gateway listens, by ``server.json`` in the data folder.
+
+    Beside another one that drives, this is told when this one takes over.
+    """
     file = gateway.data / "server.json"
     content = {"url": running.url, "pid": os.getpid(), "token_file": str(running.token_file)}
-    mine = gateway.lock.held or not file.exists()
-    if mine:
+
+    def tell() -> None:
         part = file.with_name(f".server.{secrets.token_hex(4)}")
         part.touch(mode=0o600)
         part.write_text(json.dumps(content) + "\n")
         part.replace(file)
+
+    if gateway.lock.held or not file.exists():
+        tell()
+    gateway.on_take_over.append(tell)
     try:
         yield
     finally:
+        gateway.on_take_over.remove(tell)
         with contextlib.suppress(OSError, ValueError):
             if json.loads(file.read_text()) == content:
                 file.unlink()

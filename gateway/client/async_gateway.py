@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from gateway.client import calls, downloads, streams, sweep_calls, uploads
+from gateway.client import calls, downloads, people, streams, sweep_calls, uploads
 from gateway.client.async_job import AsyncJobHandle, AsyncSweepHandle
 from gateway.client.drivers import AsyncDriver, Watch
 from gateway.client.flow import Flow
@@ -19,6 +19,7 @@ from gateway.client.progress import display
 from gateway.model.case import CaseInfo, CaseSummary
 from gateway.model.job import BulkItem, Event, Job, OutputFile, OutputPage, Probe, StoreInfo, TargetInfo
 from gateway.model.series import SeriesRows
+from gateway.model.users import Me
 
 T = TypeVar("T")
 
@@ -220,6 +221,14 @@ class AsyncGateway:
     async def check_case(self, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values completed by defaults."""
         return await self.run(calls.check_case(name, values))
+
+    async def build_case(self, name: str, timeout: float | None = None) -> CaseInfo:
+        """Have the image of a case built where that has not been done; return the case when it can be run."""
+        return await self.run(calls.build_case(name, timeout))
+
+    async def me(self) -> Me:
+        """Return who the token belongs to."""
+        return await self.run(people.me())
 
     async def targets(self) -> list[TargetInfo]:
         """Return the targets."""

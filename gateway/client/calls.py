@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.client.flow import TRIES, Emit, Flow, Request, deadline, exchange, pause
 from gateway.client.tree import fixed_part, matches
-from gateway.errors import Conflict, GatewayError, NotFound
+from gateway.errors import Conflict, GatewayError, ImageError, NotFound
 from gateway.model.case import CaseInfo, CaseSummary
 from gateway.model.job import (
     BulkItem,
@@ -309,6 +309,23 @@ def check_case(name: str, values: Mapping[str, Any]) -> Flow[dict[str, Any]]:
     """Return the values completed by defaults; `InvalidRequest` names each parameter that is wrong."""
     request = Request("POST", f"{API}/cases/{quote(name, safe='')}/check", json={"values": dict(values)})
     found: dict[str, Any] = read_json((yield from exchange(request)))["values"]
+    return found
+
+
+def build_case(name: str, timeout: float | None = None, poll: float = 1.0) -> Flow[CaseInfo]:
+    """Have the image of a case built where that has not been done; return the case when it can be run."""
+    over = deadline(timeout)
+    found = yield from case(name)
+    if found.image.state == "not_built":
+        yield from exchange(Request("POST", f"{API}/cases/{quote(name, safe='')}/build"))
+        found = yield from case(name)
+    while found.image.state == "building":
+        if over():
+            raise TimeoutError(f"the image of {name} is not built after {timeout} s")
+        yield from pause(poll)
+        found = yield from case(name)
+    if found.image.state == "not_built":
+        raise ImageError(f"the image of {name} could not be built: {found.image.message or 'no reason is known'}")
     return found
 
 

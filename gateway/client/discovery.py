@@ -29,7 +29,8 @@ def find_gateway(data: Path | None = None, environ: Mapping[str, str] | None = N
     Parameters
     ----------
     data
-        The gateway's data folder; ``$GATEWAY_URL`` with ``$GATEWAY_TOKEN`` (or ``$GATEWAY_TOKEN_FILE``) come first.
+        The gateway's data folder, by default ``$GATEWAY_DATA`` or that of a gateway without configuration;
+        ``$GATEWAY_URL`` with ``$GATEWAY_TOKEN`` (or ``$GATEWAY_TOKEN_FILE``) come first.
     """
     environ = os.environ if environ is None else environ
     if url := environ.get("GATEWAY_URL"):
@@ -37,7 +38,7 @@ def find_gateway(data: Path | None = None, environ: Mapping[str, str] | None = N
         if token is None and (file := environ.get("GATEWAY_TOKEN_FILE")):
             token = _read(Path(file))
         return Endpoint(url.rstrip("/"), token)
-    folder = (data or DEFAULT_DATA).expanduser()
+    folder = (data or Path(environ.get("GATEWAY_DATA") or DEFAULT_DATA)).expanduser()
     try:
         server = json.loads((folder / "server.json").read_text())
         url, pid, file = str(server["url"]), int(server["pid"]), str(server["token_file"])

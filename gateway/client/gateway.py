@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from gateway.client import calls, downloads, streams, sweep_calls, uploads
+from gateway.client import calls, downloads, people, streams, sweep_calls, uploads
 from gateway.client.discovery import Endpoint, find_gateway
 from gateway.client.drivers import Driver, Watch
 from gateway.client.flow import Flow, GatewayNotRunning
@@ -20,6 +20,7 @@ from gateway.client.sweep import SweepHandle
 from gateway.model.case import CaseInfo, CaseSummary
 from gateway.model.job import BulkItem, Event, Job, OutputFile, OutputPage, Probe, StoreInfo, TargetInfo
 from gateway.model.series import SeriesRows
+from gateway.model.users import Me
 
 __all__ = ["Gateway", "GatewayNotRunning", "endpoint_of"]
 
@@ -311,6 +312,22 @@ class Gateway:
     def check_case(self, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values completed by defaults; `InvalidRequest` names each parameter that is wrong."""
         return self.run(calls.check_case(name, values))
+
+    def build_case(self, name: str, timeout: float | None = None) -> CaseInfo:
+        """Have the image of a case built, once, where that has not been done; return the case when it can be run.
+
+        Raises
+        ------
+        ImageError
+            It could not be built, with the reason.
+        Forbidden
+            Only administrators have images built.
+        """
+        return self.run(calls.build_case(name, timeout))
+
+    def me(self) -> Me:
+        """Return who the token belongs to."""
+        return self.run(people.me())
 
     def targets(self) -> list[TargetInfo]:
         """Return the targets."""

@@ -12,6 +12,9 @@ from gateway.model.job import Job, Progress
 from gateway.model.states import ENDED, State
 from gateway.model.sweep import Sweep
 
+JOB_CARD = "application/vnd.science-gateway.job+json"
+"""Media type of a job in a notebook: its id, and how it was when the cell ran."""
+
 
 class JobFacts:
     """A job as it was when last asked about. Every field of the job is an attribute; `info` holds them all.
@@ -77,6 +80,12 @@ class JobFacts:
     def _repr_html_(self) -> str:
         """Return the job as a small table, for notebooks."""
         return as_table([(name, value) for name, value in job_facts(self.info) if value])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Return what JupyterLab's panel draws as a live card; elsewhere the table is shown."""
+        info = self.info
+        shown = {"id": info.id, "name": info.name, "state": str(info.state), "target": info.target}
+        return {JOB_CARD: shown}
 
 
 def told_state(job: Job) -> str:

@@ -28,6 +28,9 @@ SORTS = tuple(sign + name for name in _SORTED_BY for sign in ("-", ""))
 """The names of all orders; ``-`` is downwards."""
 
 
+NO_SWEEP = "none"
+
+
 @dataclass(frozen=True)
 class JobFilter:
     """What a list of jobs is narrowed to.
@@ -36,6 +39,8 @@ class JobFilter:
     ----------
     owner
         None for everybody's.
+    sweep
+        A sweep's id; `NO_SWEEP` for the jobs that belong to none.
     text
         A part of the name or the notes, or the beginning of the id; small and capital letters are alike.
     tag
@@ -56,6 +61,11 @@ class JobFilter:
     ended_after: datetime | None = None
     ended_before: datetime | None = None
 
+    @property
+    def in_one_sweep(self) -> bool:
+        """Whether only the jobs of one sweep are wanted."""
+        return self.sweep is not None and self.sweep != NO_SWEEP
+
     def conditions(self, *, aside: bool = False) -> list[ColumnElement[bool]]:
         """Return SQL conditions; with `aside` no index of the columns that they compare is of use for them."""
         found: list[ColumnElement[bool]] = []
@@ -65,11 +75,13 @@ class JobFilter:
 
         if self.states:
             found.append(of("state").in_([str(state) for state in self.states]))
-        for name in ("target", "case", "sweep"):
+        for name in ("target", "case"):
             if (value := getattr(self, name)) is not None:
                 found.append(of(name) == value)
+        if self.sweep is not None:
+            found.append(jobs.c.sweep.is_(None) if self.sweep == NO_SWEEP else of("sweep") == self.sweep)
         if self.owner is not None:  # with a sweep its own index is the one to follow
-            found.append(of("owner", aside or self.sweep is not None) == self.owner)
+            found.append(of("owner", aside or self.in_one_sweep) == self.owner)
         if self.text:
             found.append(
                 or_(
@@ -102,7 +114,7 @@ class JobFilter:
 
     def by_index(self, sort: Sort) -> JobFilter:
         """Return the part of the filter that an index has together with the order: the rest has to be searched."""
-        if self.sweep is not None:  # there are not many jobs in one
+        if self.in_one_sweep:  # there are not many jobs in one
             return self
         kept = {"owner"}
         for name in ("states", "target", "case"):
@@ -235,7 +247,7 @@ def _parts(sort: Sort, after: PlaceInList | None) -> list[tuple[_Part, PlaceInLi
 
 def _branches(connection: Connection, job_filter: JobFilter, sort: Sort) -> list[JobFilter]:
     """Return filters that name one owner and one state each, so that an index has each list in its order."""
-    if job_filter.sweep is not None:
+    if job_filter.in_one_sweep:
         return [job_filter]
     states = [(state,) for state in job_filter.states] if sort.column == "created_at" else [job_filter.states]
     owners: list[str | None] = [job_filter.owner]

@@ -78,6 +78,10 @@ class EventFeed:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
 
+    async def newest(self) -> int:
+        """Return the sequence of the newest event of anybody, 0 where there is none."""
+        return await self.database.read(events.last_sequence)
+
     async def page(self, owner: str, *, job_id: str | None = None, after: int = 0, limit: int = _PAGE) -> list[Event]:
         """Return events with a larger sequence than `after`, oldest first."""
         rows = await self.database.read(lambda c: events.after(c, after, job_id=job_id, owner=owner, limit=limit))

@@ -175,6 +175,20 @@ async def test_a_quiet_stream_has_heartbeats_and_stays_open_after_the_end(site: 
     assert kinds == ["state", "cancel_requested", "state", None, None]
 
 
+async def test_a_stream_can_begin_with_what_happens_from_now_on(site: Site) -> None:
+    job = await site.submit()
+    last = await site.gateway.feed.newest()
+    answer = await site.http.get("/api/v1/events?new=true", headers=AS_JSON)
+    assert answer.json()["items"] == []
+    taking = asyncio.create_task(take(site, "/api/v1/events?new=true", 1))
+    while not site.gateway.feed._readers:
+        await asyncio.sleep(0.01)
+    await note(site, job["id"], 7)
+    (event,) = await taking
+    assert int(event["id"]) > last
+    assert json.loads(event["data"])["data"] == {"message": "7"}
+
+
 async def test_a_last_event_id_that_is_none_is_refused(site: Site) -> None:
     answer = await site.http.get("/api/v1/events", headers={"Last-Event-ID": "x"})
     assert answer.status_code == 422

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
 
 import pytest
 from scripted_gateway import Answering, job, problem, scripted
 
 from gateway.client import Gateway, GatewayNotRunning
-from gateway.errors import Conflict, InvalidRequest, NotFound
+from gateway.errors import Conflict, ImageError, InvalidRequest, NotFound
 
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "11111111-2222-4222-8222-222222222222"
 
@@ -182,3 +183,24 @@ def test_a_log_is_followed_until_the_job_has_ended_and_all_of_it_was_read() -> N
         assert b"".join(gateway.follow_log(ONE)) == b"one two three"
     offsets = [asked.path.split("offset=")[1].split("&")[0] for asked in server.asked if "logs" in asked.path]
     assert offsets == ["0", "4", "8", "8", "13"]
+
+
+def case_with(state: str, message: str | None = None) -> Callable[[Answering], None]:
+    found = {"name": "c", "label": "C", "description": "", "version": "v", "families": [], "schema": {}, "data": []}
+    return lambda a: a.json(200, {**found, "resources": {}, "image": {"state": state, "message": message}})
+
+
+def test_an_image_is_built_once_and_waited_for() -> None:
+    begun = lambda a: a.json(202, {"state": "building"})
+    steps = [case_with("not_built"), begun, case_with("building"), case_with("built")]
+    with scripted(*steps) as server, Gateway(server.url, "t") as gateway:
+        assert gateway.build_case("c").image.state == "built"
+        assert gateway.build_case("c").image.state == "built"
+    assert [asked.method for asked in server.asked] == ["GET", "POST", "GET", "GET", "GET"]
+
+
+def test_an_image_that_cannot_be_built_is_told_with_the_reason() -> None:
+    begun = lambda a: a.json(202, {"state": "building"})
+    failed = case_with("not_built", "no space left")
+    with scripted(case_with("not_built"), begun, failed) as server, pytest.raises(ImageError, match="no space left"):
+        Gateway(server.url, "t").build_case("c")

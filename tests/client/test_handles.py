@@ -69,6 +69,13 @@ def test_a_handle_shows_hostile_text_as_text() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
 
 
+def test_a_notebook_gets_a_card_that_names_the_job() -> None:
+    server = Server({f"GET jobs/{ONE}": job(name="lid")})
+    found = run_sync(server, lambda gw: gw.job(ONE))
+    (card,) = found._repr_mimebundle_().values()
+    assert card == {"id": ONE, "name": "lid", "state": found.state, "target": found.target}
+
+
 @both
 def test_an_edit_is_refused_where_somebody_else_was_first(run: Callable[..., Any]) -> None:
     stale = httpx.Response(412, json=problem("precondition-failed", 412))

@@ -249,6 +249,7 @@ def test_every_filter_keeps_what_it_names_and_nothing_else(database: Database) -
         assert found(states=(State.SUCCEEDED, State.RUNNING)) == [one]
         assert found(case="cavity") == [one]
         assert found(sweep=ID) == [two]
+        assert found(sweep="none") == [one]
         assert found(target="far") == [two]
         assert found(created_after=START + MINUTE) == [two]
         assert found(created_before=START + MINUTE) == [one]
