@@ -16,6 +16,7 @@ from benchmarks import (
     machine,
     many_jobs,
     million_jobs,
+    panel,
     poll_jobs,
     reads,
     report,
@@ -38,6 +39,7 @@ ALL: dict[str, ModuleType] = {
     "deep": deep_pages,
     "list": list_outputs,
     "pass": unchanged_pass,
+    "panel": panel,
 }
 LONG: dict[str, ModuleType] = {"million": million_jobs}
 """Run only where they are named: they take many minutes."""

@@ -34,13 +34,14 @@ JOBS, LIMIT, PAGE = 100_000, 50, 1000
 RUNS = 10
 
 
-def _fill(connection: Connection) -> None:
+def fill(connection: Connection, count: int = JOBS) -> None:
+    """Insert jobs of one person that have ended."""
     specification = JobSpecification.model_validate(BODY).model_dump(mode="json")
     begin = now() - timedelta(days=30)
     common = {"version": 1, "owner": person(), "tags": {"study": "re-scan"}, "target": "local", "stores": ["local"]}
     common |= {"attempt": 1, "spec": specification, "lane": "local"}
     store = {"store": "local", "position": 0, "transfer": "push", "state": "none", "count": 0, "bytes": 0, "tries": 0}
-    for start in range(0, JOBS, 5000):
+    for start in range(0, count, 5000):
         rows: list[dict[str, Any]] = [
             {
                 **common,
@@ -86,7 +87,7 @@ async def run() -> list[Comparison]:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         database = new_database(Path(folder))
-        await database.write(_fill)
+        await database.write(fill)
         for what, wanted, sort, page in lists:
             cursor = await _cursor_of(database, wanted, sort, page)
             deep, first = await rounds(

@@ -91,6 +91,7 @@ tests() {
     fi
     need node nodejs
     need npm npm
+    need chromium chromium
 }
 
 # Debian starts the daemons it installs; nothing here wants them. A policy says no, for as long as we install.

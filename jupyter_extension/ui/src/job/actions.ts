@@ -1,0 +1,39 @@
+/** What a person can ask of a job, and in which of its states. Pure. */
+import { ENDED, type Job, type State } from '../api/models';
+
+export type Verb =
+  | 'submit'
+  | 'cancel'
+  | 'hold'
+  | 'release'
+  | 'sync'
+  | 'rerun'
+  | 'clone'
+  | 'launch'
+  | 'abandon'
+  | 'delete';
+
+const BEFORE_START: readonly State[] = ['accepted', 'staging', 'queued', 'held'];
+
+/** The verbs that the job's state allows, in the order of the buttons. */
+export function verbsOf(job: Job): Verb[] {
+  const seen = job.state === 'unknown' ? (job.last_state ?? 'unknown') : job.state;
+  const ended = ENDED.has(job.state);
+  const draft = job.state === 'draft';
+  const possible: [Verb, boolean][] = [
+    ['submit', draft],
+    ['cancel', !ended && !draft && !job.cancel_requested_at],
+    ['abandon', job.state === 'unknown'],
+    ['release', !ended && job.hold],
+    [
+      'hold',
+      !job.hold && BEFORE_START.includes(seen) && !job.started_at && !job.cancel_requested_at,
+    ],
+    ['sync', job.state === 'running' || job.state === 'finalizing'],
+    ['rerun', !draft],
+    ['launch', true],
+    ['clone', true],
+    ['delete', ended || draft],
+  ];
+  return possible.filter(([, allowed]) => allowed).map(([verb]) => verb);
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    environment: 'jsdom',
+    include: ['tests/**/*.test.ts', 'tests/**/*.test.tsx'],
+    setupFiles: ['tests/setup.ts'],
+    // Written for bundlers: node itself does not find their parts.
+    server: { deps: { inline: [/@jupyter\//, /@jupyterlab\//, /uplot/] } },
+  },
+});
