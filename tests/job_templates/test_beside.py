@@ -121,7 +121,7 @@ def test_a_link_to_a_pipe_does_not_hold_the_rule_up(bash, tmp_path: Path):
 
 def test_a_payload_is_asked_to_save_before_it_is_told_to_end(attempt: Attempt):
     attempt.stage(
-        "touch up; while [ ! -e stop ]; do sleep 0.05; done; echo state >checkpoint; exit 0",
+        "touch up; while [ ! -e stop ]; do sleep 0.05; done; echo state >checkpoint; sleep 2; exit 0",
         save_command=("touch", "stop"),
         grace=20.0,
     )
