@@ -66,7 +66,7 @@ _FILL = {
     "attempts": (
         """(job_id, number, submission, scheduler_id, control_folder, job_folder, created_at, submitted_at, offsets,
             script)
-        SELECT {id}, 1, 'gw-' || i, '' || i, '/work/.gateway/' || i || '/1', '/work/' || i, {begin}, {begin}, '{{}}',
+        SELECT {id}, 1, 'gw-' || i, '' || i, '/s/.gateway/' || i || '/1', '/s/' || i, {begin}, {begin}, '{{}}',
             :script FROM n"""
     ),
     "job_stores": (
