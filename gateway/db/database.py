@@ -80,6 +80,8 @@ _WATCHED_LINK = {"keepalives_idle": 5, "keepalives_interval": 3, "keepalives_cou
 IDLE_IN_TRANSACTION = 5
 """Seconds after which the server ends the session of a process that froze in the middle of a transaction: it holds
 locks that all others wait for."""
+IDLE_IN_MIGRATION = 120
+"""The same while tables are made: nobody waits for their locks yet, and a busy machine takes its time between two."""
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:
@@ -132,6 +134,9 @@ class Database:
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         try:
             with self.engine.begin() as connection:
+                if not self.is_sqlite:
+                    patience = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_MIGRATION}s'"
+                    connection.exec_driver_sql(patience)
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except OperationalError as error:

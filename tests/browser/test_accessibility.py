@@ -9,7 +9,18 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from steps import badge, command, open_gallery, open_job, open_tab, row_of, show_jobs, submit, wait_for_end
+from steps import (
+    badge,
+    command,
+    find_command,
+    open_gallery,
+    open_job,
+    open_tab,
+    row_of,
+    show_jobs,
+    submit,
+    wait_for_end,
+)
 
 pytestmark = pytest.mark.real
 
@@ -101,10 +112,7 @@ def tab_to(page: Page, name: str, steps: int = 40) -> None:
 
 
 def test_a_job_is_launched_and_its_log_read_without_a_mouse(page: Page, api: httpx.Client) -> None:
-    page.keyboard.press("Control+Shift+C")
-    expect(page.locator(".lm-CommandPalette-input")).to_be_focused()
-    page.keyboard.type("Launch a Simulation")
-    expect(page.locator(".lm-CommandPalette-item.lm-mod-active")).to_contain_text("Launch a Simulation")
+    find_command(page, "Launch a Simulation")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="What do you want to run?").wait_for()
     tab_to(page, "Search the cases")

@@ -53,7 +53,7 @@ def test_a_running_job_is_watched_and_then_cancelled(page: Page, api: httpx.Clie
 
 
 def test_a_failed_job_says_why_and_runs_again_with_changes(page: Page, api: httpx.Client) -> None:
-    job = submit(api, "goes wrong", steps=2, pace=0, status=3)
+    job = submit(api, "goes wrong", {"tags": {"study": "first"}}, steps=2, pace=0, status=3)
     wait_for_end(api, job)
     view = open_job(page, "goes wrong")
     expect(badge(view)).to_have_text("failed")
@@ -65,8 +65,10 @@ def test_a_failed_job_says_why_and_runs_again_with_changes(page: Page, api: http
     expect(page.get_by_label("Exit status", exact=True)).to_have_value("3")
     page.get_by_label("Exit status", exact=True).fill("0")
     page.get_by_label("Name", exact=True).fill("goes right")
+    page.get_by_role("textbox", name="Tags").fill("")
     again = launch(page)
     assert again["rerun_of"] == job
+    assert again["tags"] == {}
     second = page.locator(".sg-job", has=page.get_by_role("heading", name="goes right"))
     expect(badge(second)).to_have_text("succeeded")
 

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 
-import type { ParameterInfo } from '../src/api/models';
+import type { Job, ParameterInfo } from '../src/api/models';
 import {
   applies,
   parseTags,
   quoteWord,
   requestForCase,
   requestForContainer,
+  rerunPatch,
   tagsText,
   NO_PLACE,
 } from '../src/launch/request';
@@ -198,4 +199,64 @@ test('descriptions lose their marks and addresses', () => {
     'The tutorial of U.',
     'More here.',
   ]);
+});
+
+function jobWith(given: Partial<Job>): Job {
+  return { id: 'j', name: 'before', tags: {}, values: {}, case: null, spec: {}, ...given } as Job;
+}
+
+/** RFC 7396, as the gateway applies it. */
+function merged(before: unknown, patch: unknown): unknown {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) {
+    return patch;
+  }
+  const isObject = typeof before === 'object' && before !== null && !Array.isArray(before);
+  const found: Record<string, unknown> = isObject ? { ...before } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) {
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete
+      delete found[key];
+    } else {
+      found[key] = merged(found[key], value);
+    }
+  }
+  return found;
+}
+
+test('what was emptied in a form does not come back from the job before', () => {
+  const request = {
+    case: 'lid',
+    values: { reynolds: 100, scheme: 'upwind' },
+    tags: { study: 'lid', old: '' },
+    name: 'before',
+    target: 'far',
+    resources: { cpus: 4, memory: '2G', options: { qos: 'low' } },
+  };
+  const from = jobWith({ case: 'lid', values: request.values, tags: request.tags });
+  const place = { ...NO_PLACE, cpus: '8' };
+  const body = requestForCase('lid', { reynolds: 200 }, place, { name: '', tags: 'study:lid' });
+  expect(merged(request, rerunPatch(body, from))).toEqual({
+    case: 'lid',
+    values: { reynolds: 200 },
+    tags: { study: 'lid' },
+    resources: { cpus: 8, options: { qos: 'low' } },
+  });
+});
+
+test('a container that runs again keeps what the form does not show, and no digest of another image', () => {
+  const image = { ref: 'https://a/b.sif', digest: 'sha256:1', mirrors: ['https://m/b.sif'] };
+  const request = { image, command: ['a'], env: { A: '1' }, outputs: [{ source: 'x' }] };
+  const from = jobWith({ spec: request });
+  const form = { image: 'https://a/c.sif', digest: '', script: 'true', outputs: '' };
+  const patch = rerunPatch(requestForContainer(form, NO_PLACE, { name: '', tags: '' }), from);
+  expect(merged(request, patch)).toEqual({
+    image: { ref: 'https://a/c.sif' },
+    script: 'true',
+    env: { A: '1' },
+    tags: {},
+    resources: {},
+  });
+  const same = { ...form, image: image.ref, digest: image.digest };
+  const again = rerunPatch(requestForContainer(same, NO_PLACE, { name: '', tags: '' }), from);
+  expect(merged(request, again)).toMatchObject({ image });
 });

@@ -1,8 +1,7 @@
 /** The requests of the job view. */
-import { UUID } from '@lumino/coreutils';
-
 import type { Event, EventPage, Job } from '../api/models';
-import { Problem, Unreachable } from '../api/problems';
+import { postOnce } from '../api/once';
+import { Problem } from '../api/problems';
 import { address } from '../api/requests';
 import type { Panel } from '../panel';
 import type { Verb } from './actions';
@@ -10,28 +9,17 @@ import type { Verb } from './actions';
 /** Verbs that are one request without a body, answered with the job. */
 export type Asked = Exclude<Verb, 'launch' | 'delete'>;
 
-/** Keys of requests whose answer was lost: asked again, they make no second job. */
-const lost = new Map<string, string>();
-
 /** Ask for something; answers the job, which is a new one for `rerun` and `clone`. */
 export async function ask(panel: Panel, job: Job, verb: Asked): Promise<Job> {
   const path = address('jobs', job.id, verb);
   const makesNew = verb === 'rerun' || verb === 'clone';
-  const headers: Record<string, string> = {};
-  if (makesNew) {
-    headers['Idempotency-Key'] = lost.get(path) ?? UUID.uuid4();
-  }
   try {
-    const answer = await panel.requests.post<Job>(path, undefined, { headers });
-    lost.delete(path);
+    const answer = makesNew
+      ? await postOnce<Job>(panel.requests, path)
+      : await panel.requests.post<Job>(path);
     panel.jobs.learn(answer);
     return answer;
   } catch (error) {
-    if (makesNew && error instanceof Unreachable) {
-      lost.set(path, headers['Idempotency-Key'] ?? '');
-    } else {
-      lost.delete(path);
-    }
     void panel.jobs.refresh(job.id);
     throw error;
   }

@@ -1,7 +1,7 @@
+import { Clipboard } from '@jupyterlab/apputils';
 import { useEffect, useState } from 'react';
 
 import type { Job } from '../api/models';
-import { textOf } from '../api/problems';
 import { address } from '../api/requests';
 import { ErrorNotice } from '../components/notice';
 import { usePanel } from '../panel';
@@ -38,18 +38,14 @@ export function ScriptTab({ job }: { job: Job }): React.JSX.Element {
   if (text === null) {
     return <p className="sg-job-quiet">{trans.__('Reading…')}</p>;
   }
-  const copy = async (): Promise<void> => {
-    try {
-      await navigator.clipboard.writeText(text);
-      setSaid(trans.__('Copied'));
-    } catch (found) {
-      setSaid(trans.__('It could not be copied: %1', textOf(found)));
-    }
+  const copy = (): void => {
+    Clipboard.copyToSystem(text);
+    setSaid(trans.__('Copied'));
   };
   return (
     <div className="sg-job-script">
       <div className="sg-job-bar">
-        <button type="button" className="jp-mod-styled" onClick={() => void copy()}>
+        <button type="button" className="jp-mod-styled" onClick={copy}>
           {trans.__('Copy')}
         </button>
         <span role="status">{said}</span>

@@ -1,12 +1,12 @@
-import { UUID } from '@lumino/coreutils';
 import { useEffect, useState } from 'react';
 
-import type { CaseInfo, Job, StoreInfo, Sweep, TargetInfo } from '../api/models';
+import type { CaseInfo, Job, Sweep } from '../api/models';
+import { postOnce } from '../api/once';
 import { Problem } from '../api/problems';
 import { address } from '../api/requests';
 import { ErrorNotice, Notice } from '../components/notice';
 import { usePanel } from '../panel';
-import { useLoaded } from './loading';
+import { useLoaded, usePlaces } from './loading';
 import type { Memory } from './memory';
 import { PlaceEditor } from './place_editor';
 import { PreviewButton } from './preview';
@@ -16,6 +16,7 @@ import {
   parametersOf,
   placeOfJob,
   requestForCase,
+  rerunPatch,
   sentValues,
   tagsText,
   type Labels,
@@ -87,12 +88,7 @@ function Filled(props: FilledProps): React.JSX.Element {
   const [limit, setLimit] = useState('');
   const [failure, setFailure] = useState<Error | null>(null);
   const [busy, setBusy] = useState(false);
-  const targets = useLoaded('targets', signal =>
-    requests.get<{ items: TargetInfo[] }>('/api/v1/targets', {}, signal),
-  );
-  const stores = useLoaded('stores', signal =>
-    requests.get<{ items: StoreInfo[] }>('/api/v1/stores', {}, signal),
-  );
+  const { targets, stores } = usePlaces();
   const parameters = parametersOf(info);
   const grid = gridOf(axes, parameters, sweepWords(trans));
   const sent = sentValues(info, values);
@@ -114,18 +110,21 @@ function Filled(props: FilledProps): React.JSX.Element {
           // eslint-disable-next-line @typescript-eslint/no-dynamic-delete
           delete given[axis.parameter];
         }
-        const sweep = await requests.post<Sweep>('/api/v1/sweeps', {
-          job: { ...requestForCase(info.name, given, place, labels) },
+        const sweep = await postOnce<Sweep>(requests, '/api/v1/sweeps', {
+          job: requestForCase(info.name, given, place, labels),
           grid: grid.grid,
           ...(labels.name ? { name: labels.name } : {}),
           ...(/^\d+$/.test(limit.trim()) ? { limit: Number(limit) } : {}),
         });
         props.onLaunched({ sweep: sweep.id });
       } else {
-        const headers = { 'Idempotency-Key': UUID.uuid4() };
         const job = from
-          ? await requests.post<Job>(address('jobs', from.id, 'rerun'), body())
-          : await requests.post<Job>('/api/v1/jobs', body(), { headers });
+          ? await postOnce<Job>(
+              requests,
+              address('jobs', from.id, 'rerun'),
+              rerunPatch(body(), from),
+            )
+          : await postOnce<Job>(requests, '/api/v1/jobs', body());
         props.onLaunched({ job: job.id });
       }
     } catch (caught) {
@@ -175,8 +174,8 @@ function Filled(props: FilledProps): React.JSX.Element {
         <summary>{trans.__('Where it runs, and where its outputs go')}</summary>
         <PlaceEditor
           place={place}
-          targets={targets.value?.items ?? []}
-          stores={stores.value?.items ?? []}
+          targets={targets}
+          stores={stores}
           defaults={info.resources}
           onChange={setPlace}
         />

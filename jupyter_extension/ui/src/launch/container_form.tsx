@@ -1,12 +1,12 @@
-import { UUID } from '@lumino/coreutils';
 import { useState } from 'react';
 
-import type { Job, StoreInfo, TargetInfo } from '../api/models';
+import type { Job } from '../api/models';
+import { postOnce } from '../api/once';
 import { address } from '../api/requests';
 import { ErrorNotice, Notice } from '../components/notice';
 import { usePanel } from '../panel';
 import { LabelFields } from './case_form';
-import { useLoaded } from './loading';
+import { usePlaces } from './loading';
 import { PlaceEditor } from './place_editor';
 import { PreviewButton } from './preview';
 import {
@@ -14,6 +14,7 @@ import {
   NO_PLACE,
   placeOfJob,
   requestForContainer,
+  rerunPatch,
   tagsText,
   type Container,
   type Labels,
@@ -38,21 +39,15 @@ export function ContainerForm({ from, onLaunched, onBack }: Props): React.JSX.El
   });
   const [failure, setFailure] = useState<Error | null>(null);
   const [busy, setBusy] = useState(false);
-  const targets = useLoaded('targets', signal =>
-    requests.get<{ items: TargetInfo[] }>('/api/v1/targets', {}, signal),
-  );
-  const stores = useLoaded('stores', signal =>
-    requests.get<{ items: StoreInfo[] }>('/api/v1/stores', {}, signal),
-  );
+  const { targets, stores } = usePlaces();
   const body = (): Record<string, unknown> => requestForContainer(container, place, labels);
   const launch = async (): Promise<void> => {
     setBusy(true);
     setFailure(null);
     try {
-      const headers = { 'Idempotency-Key': UUID.uuid4() };
       const job = from
-        ? await requests.post<Job>(address('jobs', from.id, 'rerun'), { command: null, ...body() })
-        : await requests.post<Job>('/api/v1/jobs', body(), { headers });
+        ? await postOnce<Job>(requests, address('jobs', from.id, 'rerun'), rerunPatch(body(), from))
+        : await postOnce<Job>(requests, '/api/v1/jobs', body());
       onLaunched({ job: job.id });
     } catch (caught) {
       setFailure(caught instanceof Error ? caught : new Error(String(caught)));
@@ -115,8 +110,8 @@ export function ContainerForm({ from, onLaunched, onBack }: Props): React.JSX.El
         <summary>{trans.__('Where it runs, and where its outputs go')}</summary>
         <PlaceEditor
           place={place}
-          targets={targets.value?.items ?? []}
-          stores={stores.value?.items ?? []}
+          targets={targets}
+          stores={stores}
           defaults={{}}
           onChange={setPlace}
         />

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react';
 
+import type { StoreInfo, TargetInfo } from '../api/models';
 import { usePanel } from '../panel';
 import { useValue } from '../state/observable';
 
@@ -57,4 +58,16 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
     settled: current,
     reload: () => setCount(before => before + 1),
   };
+}
+
+/** Where jobs can run and where outputs can go; empty until they are known. */
+export function usePlaces(): { targets: TargetInfo[]; stores: StoreInfo[] } {
+  const { requests } = usePanel();
+  const targets = useLoaded('targets', signal =>
+    requests.get<{ items: TargetInfo[] }>('/api/v1/targets', {}, signal),
+  );
+  const stores = useLoaded('stores', signal =>
+    requests.get<{ items: StoreInfo[] }>('/api/v1/stores', {}, signal),
+  );
+  return { targets: targets.value?.items ?? [], stores: stores.value?.items ?? [] };
 }

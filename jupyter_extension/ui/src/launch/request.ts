@@ -76,6 +76,54 @@ export function requestForContainer(
   };
 }
 
+/** Parts of a request that the forms show: what a person empties there must not come back from the job before. */
+const SHOWN = ['target', 'stores', 'name', 'outputs', 'script'] as const;
+const SHOWN_RESOURCES = [
+  'nodes',
+  'cpus',
+  'memory',
+  'gpus',
+  'walltime',
+  'queue',
+  'account',
+] as const;
+
+/**
+ * The merge patch (RFC 7396) that makes of a job's request what a form says: parts that the form shows and that are
+ * not in its body any more are taken out, the rest of the request (environment, inputs) stays.
+ */
+export function rerunPatch(body: Record<string, unknown>, from: Job): Record<string, unknown> {
+  const patch: Record<string, unknown> = { ...body };
+  const shown =
+    from.case === null ? SHOWN : SHOWN.filter(key => key !== 'outputs' && key !== 'script');
+  for (const key of shown) {
+    patch[key] ??= null;
+  }
+  const without = (keys: readonly string[], given: unknown): Record<string, unknown> => ({
+    ...Object.fromEntries(keys.map(key => [key, null])),
+    ...(given as Record<string, unknown> | undefined),
+  });
+  patch.tags = without(Object.keys(from.tags), body.tags);
+  patch.resources = without(SHOWN_RESOURCES, body.resources);
+  if (from.case !== null) {
+    patch.values = without(Object.keys(from.values), body.values);
+    return patch;
+  }
+  patch.command = null;
+  patch.image = patchedImage(body.image, containerOfJob(from));
+  return patch;
+}
+
+function patchedImage(given: unknown, before: Container): unknown {
+  const image = (given ?? null) as { ref: string; digest?: string } | null;
+  if (image === null) {
+    return null;
+  }
+  // Mirrors and digest of another image are of no use for this one.
+  const other = image.ref === before.image ? {} : { mirrors: null };
+  return { digest: null, ...other, ...image };
+}
+
 function placeOf(place: Place): Record<string, unknown> {
   const resources: Record<string, unknown> = {
     ...number('nodes', place.nodes),
