@@ -14,7 +14,7 @@ from steps import open_lab
 from testbed.images import TestImage
 from testbed.lab import Lab
 
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds for one step of a person; a busy machine takes some of them."""
 expect.set_options(timeout=PATIENCE)
 

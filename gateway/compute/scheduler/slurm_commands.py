@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise, starmap
 
 from gateway.compute.scheduler.answers import NO_ANSWER, Unreadable, by_name, short
 from gateway.compute.scheduler.base import Command, QueryAnswer, SchedulerFacts, SchedulerJob
@@ -17,7 +17,7 @@ IDS_PER_CALL = 5000
 WIDTHS = {"JobArrayID": 24, "State": 24, "exit_code": 16, "Reason": 80, "Name": 64}
 _FORMAT = ",".join(f"{field}:{width}" for field, width in WIDTHS.items())
 _ME = '"$(id -un)"'
-_END = re.compile(r"\n?@(squeue|sacct) (\d+)\n")
+_END = re.compile(r"@(squeue|sacct) (\d+)\n")
 # With one id alone, squeue fails for an id that it does not know.
 _UNKNOWN = "Invalid job id specified"
 
@@ -111,8 +111,9 @@ class Query(Command[QueryAnswer]):
                 problems.append(f"sacct failed with status {status}: {short(words)}")
             elif status != 0 and not only_unknown:
                 raise SchedulerError(f"squeue failed with status {status}: {short(words) or 'it said nothing'}")
-            for fields in _squeue_lines(text) if program == "squeue" else _sacct_lines(text):
-                if fields[0] in asked and fields[0] not in jobs:
+            lines = _squeue_lines(text, asked) if program == "squeue" else _sacct_lines(text, asked)
+            for fields in lines:
+                if fields[0] not in jobs:
                     try:
                         jobs[fields[0]] = read_job(*fields)
                     except Unreadable as error:
@@ -132,24 +133,26 @@ def _parts(stdout: str) -> Iterator[tuple[str, str, int]]:
     """Yield (program, output, status) of each call: its mark follows its output."""
     pieces = _END.split(stdout)
     for text, program, status in zip(pieces[0::3], pieces[1::3], pieces[2::3], strict=False):
-        yield program, text, int(status[:9])
+        yield program, text.removesuffix("\n"), int(status[:9])
 
 
-def _squeue_lines(text: str) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield id, state, exit code, reason, name, by fixed columns; a line that was cut off has no state."""
-    starts = [0]
-    for width in WIDTHS.values():
-        starts.append(starts[-1] + width)
+_STARTS = tuple(accumulate(WIDTHS.values(), initial=0))
+_COLUMNS = tuple(starmap(slice, pairwise(_STARTS)))
+
+
+def _squeue_lines(text: str, asked: Container[str]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield id, state, exit code, reason, name of those asked for; a line that was cut off has no state."""
     for line in text.split("\n"):
-        if re.match(r"\d+(_\d+)?( |\Z)", line, re.ASCII):
-            cells = [line[a:b].strip() for a, b in pairwise(starts)]
-            yield cells[0], cells[1] if len(line) > starts[4] else "", cells[2], cells[3], cells[4]
+        scheduler_id = line[_COLUMNS[0]].rstrip()
+        if scheduler_id in asked:
+            state, code, why, name = (line[column].strip() for column in _COLUMNS[1:])
+            yield scheduler_id, state if len(line) > _STARTS[4] else "", code, why, name
 
 
-def _sacct_lines(text: str) -> Iterator[tuple[str, str, str, str, str]]:
+def _sacct_lines(text: str, asked: Container[str]) -> Iterator[tuple[str, str, str, str, str]]:
     for line in text.split("\n"):
         cells = line.split("|", 3)
-        if len(cells) == 4:
+        if len(cells) == 4 and cells[0] in asked:
             yield cells[0], cells[1], cells[2], "", cells[3]
 
 
