@@ -30,6 +30,7 @@ $(VENV)/.installed: pyproject.toml $(wildcard jupyter_extension/jupyter-config/*
 $(VENV)/.installed-test: $(VENV)/.installed testbed/package-lock.json
 	@echo "Installing what the tests need into $(VENV) and testbed/node_modules …"
 	@$(BIN)/python scripts/install_group.py test
+	@$(BIN)/python scripts/install_group.py validators --no-deps
 	@cd testbed && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 

@@ -12,18 +12,23 @@ from types import ModuleType
 from benchmarks import (
     accept_jobs,
     deep_pages,
+    large_tree,
     list_outputs,
     machine,
     many_jobs,
     million_jobs,
+    million_outputs,
     panel,
     poll_jobs,
     reads,
+    reconcile_store,
+    relay,
     report,
     submit_arrays,
     submit_latency,
     submit_over_ssh,
     unchanged_pass,
+    visible,
 )
 from benchmarks.report import Section
 from testbed.processes import MissingPart
@@ -38,10 +43,13 @@ ALL: dict[str, ModuleType] = {
     "reads": reads,
     "deep": deep_pages,
     "list": list_outputs,
+    "reconcile": reconcile_store,
     "pass": unchanged_pass,
+    "relay": relay,
+    "visible": visible,
     "panel": panel,
 }
-LONG: dict[str, ModuleType] = {"million": million_jobs}
+LONG: dict[str, ModuleType] = {"million": million_jobs, "large_tree": large_tree, "million_outputs": million_outputs}
 """Run only where they are named: they take many minutes."""
 PAGE = Path(__file__).with_name("RESULTS.md")
 

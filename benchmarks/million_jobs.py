@@ -36,7 +36,7 @@ ROUNDS = 20
 """Pages of each kind; every one is another."""
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 
-_NUMBERS = {
+NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {last}) ",
     "postgresql": "WITH n AS (SELECT generate_series(CAST(0 AS bigint), {last}) AS i) ",
 }
@@ -90,7 +90,7 @@ def _fill(connection: Connection, ended: int) -> None:
     values = {"me": person(), "spec": json.dumps(JobSpecification.model_validate(BODY).model_dump(mode="json"))}
     values["script"] = "# a line of a script that is not long\n" * 50
     for table, query in _FILL.items():
-        numbers, text_ = _NUMBERS[dialect].format(last=last), query.format(**words)
+        numbers, text_ = NUMBERS[dialect].format(last=last), query.format(**words)
         # SQLite wants the numbers before, PostgreSQL takes them there too.
         columns, _, rows = text_.partition("SELECT")
         if dialect == "postgresql":
@@ -176,7 +176,8 @@ async def _deep(database: Database, wanted: JobFilter, sort: Sort, row: int) -> 
 
 
 @contextlib.contextmanager
-def _databases(folder: Path) -> Iterator[list[tuple[str, str]]]:
+def databases(folder: Path) -> Iterator[list[tuple[str, str]]]:
+    """Yield names and URLs of an empty SQLite and an empty PostgreSQL database."""
     make_data_folder(folder)
     with Postgres() as server:
         yield [("SQLite", f"sqlite:///{folder}/gateway.db"), ("PostgreSQL", server.make_database())]
@@ -185,8 +186,8 @@ def _databases(folder: Path) -> Iterator[list[tuple[str, str]]]:
 async def run(ended: int = ENDED) -> list[Comparison]:
     """Measure."""
     found = []
-    with tempfile.TemporaryDirectory() as folder, _databases(Path(folder)) as databases:
-        for name, url in databases:
+    with tempfile.TemporaryDirectory() as folder, databases(Path(folder)) as urls:
+        for name, url in urls:
             database = Database(url)
             database.migrate()
             await database.write(lambda c: _fill(c, ended))

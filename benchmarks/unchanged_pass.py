@@ -1,9 +1,9 @@
 """A pass over 10,000 files of which none has changed.
 
 The syncer of the batch script, run as on a node, pushes a folder of 10,000 files (1,000 folders) to a blob service
-(Azurite) that has them all: its *background* pass, which looks at what changed lately, and its *full* pass, which
-compares everything. A time is that of the whole pass: claim, credentials, filters, rclone under watch, log. The
-baseline is a bare `rclone copy --fast-list` of the same folder to the same place with the same credentials.
+(Azurite) that has them all: its *background* pass, which looks for what was not sent yet, and its *full* pass, which
+compares everything with the store. A time is that of the whole pass: claim, credentials, filters, rclone under watch,
+log. The baseline is a bare `rclone copy --fast-list` of the same folder to the same place with the same credentials.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ JOB = "11111111-1111-4111-8111-111111111111"
 END = 'gw_main "$@"; exit\n'
 """The last line of a batch script."""
 
-# In place of `gw_main`: what `gw_main syncer` sets up, then a pass for each line of the standard input. A pass that is
-# numbered 1 is neither the first nor a tenth; those are full whatever was asked for.
+# In place of `gw_main`: what `gw_main syncer` sets up, then a pass for each line of the standard input. The first is
+# full, whatever was asked for.
 DRIVER = """\
 set -u +e
 IFS=$' \\t\\n'
@@ -50,9 +50,15 @@ gw_process $$
 gw_sync_parent="$$ $gw_start" gw_sync_token={token} gw_sync_folder=$gw_folder gw_sync_runtime=host
 gw_sync_begin
 echo ready
-while read -r kind; do
-  gw_passes_made=1
-  gw_sync_pass "$kind"
+while read -r kind left; do
+  if [[ $kind == seed ]]; then # as if all but the newest LEFT files had been sent
+    gw_sync_source 0
+    gw_sync_scan 0 "$gw_control/filter.0.running" 0
+    head -n "-$left" -- "$gw_lists/sync.scan.0" >"$gw_lists/sync.sent.0"
+    gw_compared=yes
+  else
+    gw_sync_pass "$kind"
+  fi
   printf '%s\\n' "$gw_exit"
 done
 """
@@ -93,7 +99,8 @@ class Syncer:
 
     def _request(self, transfer: PushTransfer) -> ScriptRequest:
         """Return the request of a job whose only work is to push."""
-        values: dict[str, object] = dict.fromkeys(field.name for field in dataclasses.fields(ScriptRequest))
+        needed = [field.name for field in dataclasses.fields(ScriptRequest) if field.default is dataclasses.MISSING]
+        values: dict[str, object] = dict.fromkeys(needed)
         values |= dict.fromkeys(("directives", "binds"), ()) | {"runtime_libraries": {}, "env": {}, "gpus": 0}
         values |= {"job_id": JOB, "attempt": 1, "job_folder": str(self.folder), "control_folder": str(self.control)}
         values |= {"scheduler_kind": "direct", "walltime": 3600, "reserve": 60.0, "kill_delay": 30.0, "grace": 10.0}
@@ -113,15 +120,18 @@ class Syncer:
         assert self.process.stdout is not None
         return (await self.process.stdout.readline()).decode().strip()
 
+    async def say(self, words: str) -> None:
+        """Have the bash do something, and wait for it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{words}\n".encode())
+        status = await self._answer()
+        assert status == "0", f"rclone ended with {status!r}: {self.log()[-1000:]}"
+
     async def make_pass(self, kind: str) -> float:
         """Make a pass and return how long it took."""
-        assert self.process.stdin is not None
         begin = time.perf_counter()
-        self.process.stdin.write(f"{kind}\n".encode())
-        status = await self._answer()
-        seconds = time.perf_counter() - begin
-        assert status == "0", f"rclone ended with {status!r}: {self.log()[-1000:]}"
-        return seconds
+        await self.say(kind)
+        return time.perf_counter() - begin
 
     def log(self) -> str:
         """Return what rclone said."""

@@ -30,23 +30,32 @@ from gateway.images.published import PublishedImages
 from gateway.jobs.archives import ArchiveService
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
+from gateway.jobs.crate_runs import CrateRuns
+from gateway.jobs.crates import CrateService
 from gateway.jobs.feed import EventFeed
 from gateway.jobs.logs import LogService
 from gateway.jobs.neighbours import Neighbours
+from gateway.jobs.output_search import OutputSearch
 from gateway.jobs.outputs import OutputService
 from gateway.jobs.pages import Pages
+from gateway.jobs.reconciling import Reconciler
+from gateway.jobs.retention import Retention
+from gateway.jobs.retention_rules import check_rules
 from gateway.jobs.series import SeriesService
 from gateway.jobs.service import JobService
+from gateway.jobs.signing_keys import SigningKeyRing
 from gateway.jobs.sweep_table import SweepTables
 from gateway.jobs.sweeps import SweepService
 from gateway.jobs.uploads import UploadService
 from gateway.jobs.verbs import Verbs
+from gateway.jobs.verification import Verifier
 from gateway.metrics import Metrics
 from gateway.model.states import ENDED
 from gateway.people.audit import AuditWriter
 from gateway.people.service import People
 from gateway.settings import Secret, Settings
 from gateway.storage.factory import build_store
+from gateway.storage.signing import load_or_create_key, public_key_text
 from gateway.storage.stores.base import Store
 from gateway.urls import read_allowed
 
@@ -138,6 +147,13 @@ class Gateway:
         self.cases: CaseService
         self.jobs: JobService
         self.outputs: OutputService
+        self.crates: CrateService
+        self.crate_runs: CrateRuns
+        self.output_search: OutputSearch
+        self.signing_keys: SigningKeyRing
+        self.verifier: Verifier
+        self.reconciler: Reconciler
+        self.retention: Retention
         self.logs: LogService
         self.series: SeriesService
         self.verbs: Verbs
@@ -216,12 +232,16 @@ class Gateway:
             self.cases = CaseService(self.database, catalogue, self.images)
             self.jobs.acceptance.cases = CaseRequests(catalogue, self.cases.images)
             self.outputs = OutputService(self.database, self.stores)
+            self.retention = Retention(self.database, self.settings, self.stores)
+            await self._open_catalogue(opened)
             self.sweeps = SweepService(self.database, self.jobs.acceptance, self.bell)
             self.sweep_tables = SweepTables(self.database)
             self.archives = ArchiveService(self.database, self.stores)
+            self.crates = CrateService(self.database, self.stores, self.lanes)
             self.uploads = UploadService(self.database, self.settings)
             await self.uploads.start()
             opened.push_async_callback(self.uploads.stop)
+            self.crate_runs = CrateRuns(self.database, self.jobs.intake, self.uploads, self.data / "crates")
             self.logs = LogService(self.database, self.lanes, self.stores)
             self.series = SeriesService(self.database, self.lanes, self.stores)
             self.verbs = Verbs(self.database, self.lanes, self.bell)
@@ -239,6 +259,15 @@ class Gateway:
                 opened.push_async_callback(self._stop_driving)
             self._opened = opened.pop_all()
         return self
+
+    async def _open_catalogue(self, opened: contextlib.AsyncExitStack) -> None:
+        """Open what searches and verifies outputs."""
+        self.output_search = OutputSearch(self.database)
+        self.signing_keys = SigningKeyRing(self.database, self.settings.gateway.trusted_keys)
+        await self.signing_keys.publish(public_key_text(load_or_create_key(self.data).public_key()))
+        self.verifier = Verifier(self.database, self.stores, self.signing_keys)
+        opened.push_async_callback(self.verifier.close)
+        self.reconciler = Reconciler(self.database, self.stores, self.signing_keys, self.owner)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -356,6 +385,7 @@ def check_configuration(settings: Settings) -> list[FieldError]:
         for number, folder in enumerate(settings.gateway.cases)
         if not folder.expanduser().is_dir()
     ]
+    mistakes += check_rules(settings)
     transports: dict[str, Transport] = {}
     for name, section in settings.targets.items():
         with _noting(mistakes, f"targets.{name}"):

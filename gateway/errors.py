@@ -24,9 +24,11 @@ GatewayError
 ├── SchedulerError            502
 │   └── SubmissionRejected    502  the scheduler said no (never retried as it is)
 ├── StoreError                502
+│   ├── ObjectArchived        409  it is in the archive tier: somebody must ask for it first
 │   └── StoreUnreachable      503
 ├── UrlError                  502  a URL that a person gave cannot be fetched
 │   └── UrlUnreachable        503
+├── CrateError                422  an RO-Crate cannot be read or run
 └── ImageError                502
     └── MissingProgram        500  a program of this machine is missing; the hint is the line that installs it
 """
@@ -233,6 +235,12 @@ class StoreUnreachable(StoreError):
     status, problem, title = 503, "store-unreachable", "The store cannot be reached"
 
 
+class ObjectArchived(StoreError):
+    """The object is in the store's archive tier: nobody can read it until it was brought back, which takes hours."""
+
+    status, problem, title = 409, "archived", "The file is archived"
+
+
 class UrlError(GatewayError):
     """A URL that a person gave cannot be fetched. The message names its host, never its path or query."""
 
@@ -243,6 +251,12 @@ class UrlUnreachable(UrlError):
     """It cannot be fetched now; trying again later may work."""
 
     status, problem, title = 503, "url-unreachable", "The URL cannot be reached"
+
+
+class CrateError(GatewayError):
+    """An RO-Crate cannot be read, or does not hold what would be needed to run it again."""
+
+    status, problem, title = 422, "crate", "The crate cannot be used"
 
 
 class ImageError(GatewayError):

@@ -51,6 +51,15 @@ class Metrics:
         self.output_bytes = Counter(
             "gateway_output_bytes", "Bytes of ended jobs found in stores", ["store", "state"], registry=registry
         )
+        self.backlog = Gauge(
+            "gateway_backlog_bytes", "Bytes of running jobs that are not in a store yet", ["store"], registry=registry
+        )
+        self.lag = Gauge(
+            "gateway_backlog_seconds", "How long the oldest of them has waited", ["store"], registry=registry
+        )
+        self.rescues = Gauge(
+            "gateway_rescues_waiting", "Jobs whose outputs are tried again later", ["store"], registry=registry
+        )
         self.ended = Counter("gateway_jobs_ended", "Jobs that ended", ["state", "reason"], registry=registry)
 
     def watch_commands(self, target: str) -> Callable[[float, bool], None]:
@@ -81,6 +90,16 @@ class Metrics:
                 self.ended.labels(data["to"], data.get("reason") or "").inc()
                 if data.get("reason") == "image_pull_failed":
                     self.pulls.labels("failed").inc()
+
+    def show_backlogs(self, backlogs: Mapping[str, tuple[int, float]], rescues: Mapping[str, int]) -> None:
+        """Show how far stores are behind (bytes, seconds), and how many jobs' outputs are tried again, by store."""
+        for gauge in (self.backlog, self.lag, self.rescues):
+            gauge.clear()
+        for store, (size, seconds) in backlogs.items():
+            self.backlog.labels(store).set(size)
+            self.lag.labels(store).set(seconds)
+        for store, count in rescues.items():
+            self.rescues.labels(store).set(count)
 
     def text(self) -> bytes:
         """Return everything as Prometheus reads it."""

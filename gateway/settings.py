@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from gateway.errors import ConfigurationError, FieldError
 from gateway.model.base import Memory, Model, Name
+from gateway.model.retention import RetentionSettings
 
 ENV_PREFIX = "GATEWAY__"
 
@@ -72,8 +73,12 @@ class GatewaySettings(Model):
         Bytes (or ``50G``) that the uploads of one person may take.
     upload_days
         After so many days an upload that no job used is removed.
+    rescue_days
+        For so many days after a job's end the gateway goes on trying to bring what a store could not take then.
     audit_days
         After so many days a row of the audit log is removed; 0: never.
+    trusted_keys
+        Public keys of other gateways (as `GET /signing-keys` there lists them) whose signed manifests are believed.
     """
 
     listen: str = "127.0.0.1:8480"
@@ -84,7 +89,9 @@ class GatewaySettings(Model):
     default_store: Name | None = None
     upload_limit: Memory = Field(default=50 * 1024**3, ge=0)
     upload_days: float = Field(default=14, gt=0, le=3650)
+    rescue_days: float = Field(default=7, ge=0, le=3650)
     audit_days: float = Field(default=400, ge=0, le=36500)
+    trusted_keys: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")], ...] = ()
     cases: tuple[Path, ...] = ()
     allow_urls: tuple[str, ...] = ()
     host_names: tuple[HostName, ...] = ()
@@ -124,6 +131,15 @@ class BudgetSettings(Model):
     """Connections that are opened, those of copies through the gateway included."""
 
 
+class RelaySettings(Model):
+    """A section ``[targets.<name>.relay]``: what the gateway's own copies from a target's job folders may take."""
+
+    at_once: int = Field(default=4, ge=1, le=64)
+    """Copies at the same time; each is one more connection."""
+    bandwidth: Memory | None = Field(default=None, ge=1)
+    """Bytes a second (or ``20M``) of all of them together."""
+
+
 class TargetSettings(Model):
     """A section ``[targets.<name>]``; transport, scheduler and runtime are typed by their plugins."""
 
@@ -138,8 +154,11 @@ class TargetSettings(Model):
     scheduler: dict[str, Any] = Field(default_factory=lambda: {"kind": "direct"})
     runtime: dict[str, Any] = Field(default_factory=lambda: {"kind": "auto"})
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
+    relay: RelaySettings = Field(default_factory=RelaySettings)
     people: frozenset[str] | None = None
     """Who may see and use it; everybody where it is not set."""
+    clean_after_days: Annotated[float, Field(ge=0, le=36500)] | Literal["never"] = 30
+    """A job's folder is removed so many days after its end, once its outputs are complete in all its stores."""
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     accounts_only: bool = False
     """Whether people without an account of their own are refused."""
@@ -170,6 +189,7 @@ class Settings(Model):
     targets: dict[Name, TargetSettings] = Field(default_factory=dict)
     stores: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     store_people: dict[Name, frozenset[str]] = Field(default_factory=dict)
+    retention: RetentionSettings = RetentionSettings()
     source: Path | None = None
 
     @property

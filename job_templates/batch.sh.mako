@@ -38,6 +38,7 @@ gw_transfer_source=(${words(t.source for t in transfers) | n})
 gw_transfer_destination=(${words(t.destination for t in transfers) | n})
 gw_transfer_type=(${words(t.content_type for t in transfers) | n})
 gw_transfer_args=(${words("\n".join(t.arguments) for t in transfers) | n})
+gw_transfer_follow=(${words("yes" if t.follow else "" for t in transfers) | n})
 gw_sync_interval=${sync_interval}
 gw_sync_settle=${sync_settle}
 % if library is None:

@@ -30,6 +30,10 @@ class Mood:
         Seconds before a request is passed on.
     body
         What stands in an answer of `status`.
+    after
+        So many requests that would be answered are passed on first.
+    rate
+        Bytes a second that a request's body takes, each request by itself; None without a limit.
     """
 
     status: int | None = None
@@ -37,6 +41,16 @@ class Mood:
     methods: tuple[str, ...] = ("GET", "HEAD", "PUT", "POST", "DELETE")
     delay: float = 0.0
     body: bytes = b""
+    after: int = 0
+    rate: float | None = None
+
+
+REVOKED = Mood(
+    status=403,
+    body=b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AuthenticationFailed</Code>'
+    b"<Message>Server failed to authenticate the request.</Message></Error>",
+)
+"""What a service says of credentials that somebody has withdrawn."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -55,11 +69,17 @@ class HttpProxy:
     ----------
     served, failed
         How many requests were passed on, and how many were answered here.
+    signatures
+        The signatures of the signed addresses that were used (``sig=`` in the query, as Azure has them).
+    revoked
+        Those of them that are answered 403, as after a revocation.
     """
 
     def __init__(self, port: int, seed: int = 1) -> None:
         self.target = port
-        self.mood = Mood()
+        self._mood, self._passed = Mood(), 0
+        self.signatures: set[str] = set()
+        self.revoked: frozenset[str] = frozenset()
         self.served = self.failed = 0
         self._draw = random.Random(seed)
         self._lock = threading.Lock()
@@ -82,14 +102,42 @@ class HttpProxy:
         """``http://127.0.0.1:PORT``."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def fails(self, method: str) -> Mood | None:
-        """Draw whether a request fails, and count it."""
+    @property
+    def mood(self) -> Mood:
+        """How requests are answered from now on."""
+        return self._mood
+
+    @mood.setter
+    def mood(self, mood: Mood) -> None:
         with self._lock:
-            mood = self.mood
+            self._mood, self._passed = mood, 0
+
+    def revoke(self) -> int:
+        """Have no signed address that was used up to now open anything any more; return how many those are."""
+        with self._lock:
+            self.revoked = frozenset(self.signatures)
+            return len(self.revoked)
+
+    def fails(self, method: str, path: str = "") -> Mood | None:
+        """Draw whether a request fails, and count it."""
+        signature = _signature(path)
+        with self._lock:
+            mood = self._mood
             failing = mood.status is not None and method in mood.methods and self._draw.random() < mood.share
+            if failing and self._passed < mood.after:
+                self._passed += 1
+                failing = False
+            if signature is not None:
+                self.signatures.add(signature)
+            if signature in self.revoked:
+                failing, mood = True, REVOKED
             self.failed += failing
             self.served += not failing
             return mood if failing else None
+
+
+def _signature(path: str) -> str | None:
+    return next((part[4:] for part in path.partition("?")[2].split("&") if part.startswith("sig=")), None)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -102,10 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         body = self._body()
-        time.sleep(self.owner.mood.delay)
-        mood = self.owner.fails(self.command)
-        if mood is not None:
-            self._answer(mood.status or 503, [("Content-Type", "application/xml")], mood.body)
+        mood = self.owner.mood
+        time.sleep(mood.delay + (len(body) / mood.rate if mood.rate else 0.0))
+        failing = self.owner.fails(self.command, self.path)
+        if failing is not None:
+            self._answer(failing.status or 503, [("Content-Type", "application/xml")], failing.body)
             return
         link = http.client.HTTPConnection("127.0.0.1", self.owner.target, timeout=60)
         try:

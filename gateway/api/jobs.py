@@ -75,7 +75,8 @@ def _anybody_or_own(request: Request) -> str | None:
     return None if request.person.may(Scope.ADMIN) else request.owner
 
 
-def _wanted(request: Request, query: JobsFilter) -> JobFilter:
+def wanted_jobs(request: Request, query: JobsFilter) -> JobFilter:
+    """Return what a query narrows jobs to; raises `Forbidden` where it means those of others."""
     return JobFilter(
         states=query.state,
         target=query.target,
@@ -94,7 +95,7 @@ def _wanted(request: Request, query: JobsFilter) -> JobFilter:
 async def list_jobs(gateway: Gateway, request: Request) -> Reply:
     """List jobs without their specifications, newest first unless another order is asked for."""
     query: JobsQuery = request.query
-    wanted = _wanted(request, query)
+    wanted = wanted_jobs(request, query)
 
     async def make() -> bytes:
         page = await gateway.jobs.list(wanted, sort=Sort.parse(query.sort), limit=query.limit, cursor=query.cursor)
@@ -158,7 +159,7 @@ async def cancel_jobs(gateway: Gateway, request: Request) -> BulkPage:
     many, by = _many(request), request.person.name
     if many.filter is None:
         return await gateway.jobs.bulk.cancel(many.ids or (), _anybody_or_own(request), by=by)
-    wanted = _wanted(request, many.filter)
+    wanted = wanted_jobs(request, many.filter)
     return await gateway.jobs.bulk.cancel_all(wanted, by=by, limit=many.limit, cursor=many.cursor)
 
 
@@ -167,7 +168,7 @@ async def delete_jobs(gateway: Gateway, request: Request) -> BulkPage:
     many = _many(request)
     if many.filter is None:
         return await gateway.jobs.bulk.delete(many.ids or (), _anybody_or_own(request))
-    wanted = _wanted(request, many.filter)
+    wanted = wanted_jobs(request, many.filter)
     return await gateway.jobs.bulk.delete_all(wanted, limit=many.limit, cursor=many.cursor)
 
 

@@ -7,12 +7,14 @@ from contextlib import aclosing
 from urllib.parse import quote
 
 from gateway.api.conditional import chosen_range, http_date, not_modified
+from gateway.api.jobs import wanted_jobs
 from gateway.api.messages import Reply, Request, problem_reply
-from gateway.api.queries import LogsQuery, OutputQuery, OutputsQuery
+from gateway.api.queries import AllOutputsQuery, JobsFilter, LogsQuery, OutputQuery, OutputsQuery, OutputsSearch
 from gateway.api.route import READ, TEXT, Route
 from gateway.app import Gateway
 from gateway.errors import RangeNotSatisfiable
 from gateway.jobs.logs import LogPiece
+from gateway.jobs.output_search import Search
 from gateway.jobs.outputs import Listing, OpenFile
 from gateway.jobs.pointers import refuse_query
 from gateway.jobs.views import API
@@ -27,24 +29,53 @@ SAFE = {
 
 
 async def list_outputs(gateway: Gateway, request: Request) -> OutputPage:
-    """List the outputs of a job below a prefix."""
-    return await gateway.outputs.list(request.path["id"], request.owner, _listing(request.query, request.query.prefix))
+    """List the outputs of a job below a prefix; those that fit, where more is asked for than a prefix."""
+    query: OutputsQuery = request.query
+    return await _of_one_job(gateway, request.path["id"], request.owner, query, query.prefix)
 
 
 async def list_all_outputs(gateway: Gateway, request: Request) -> OutputPage:
-    """List outputs by their whole names, `<job-id>/…`; the answer's names are within the job."""
-    query: OutputsQuery = request.query
+    """List outputs by their whole names, `<job-id>/…` (the answer's names are within the job), or search all jobs."""
+    query: AllOutputsQuery = request.query
     job_id, slash, prefix = query.prefix.partition("/")
+    if not query.prefix:
+        if query.delimiter:
+            raise refuse_query("delimiter", "goes with the id of a job in the prefix")
+        search = _search(query, "")
+        if not search.narrows and query == AllOutputsQuery():
+            raise refuse_query("prefix", "must begin with the id of a job and a '/', where nothing else is asked for")
+        return await gateway.output_search.across_jobs(wanted_jobs(request, query), search)
     if not slash:
         raise refuse_query("prefix", "must begin with the id of a job and a '/'")
+    if narrowing := next((name for name in JobsFilter.model_fields if getattr(query, name)), None):
+        raise refuse_query(narrowing, "goes with no prefix, which names one job")
     owner = request.owner
     if request.person.may(Scope.ADMIN):  # as where the job's id stands in the path
         owner = await gateway.people.owner_of("jobs", job_id) or owner
-    return await gateway.outputs.list(job_id, owner, _listing(query, prefix))
+    return await _of_one_job(gateway, job_id, owner, query, prefix)
 
 
-def _listing(query: OutputsQuery, prefix: str) -> Listing:
-    return Listing(prefix, query.delimiter == "/", query.store, query.limit, query.cursor)
+async def _of_one_job(gateway: Gateway, job_id: str, owner: str, query: OutputsSearch, prefix: str) -> OutputPage:
+    search = _search(query, prefix)
+    if not search.narrows:
+        listing = Listing(prefix, query.delimiter == "/", query.store, query.limit, query.cursor)
+        return await gateway.outputs.list(job_id, owner, listing)
+    if query.delimiter:
+        raise refuse_query("delimiter", "goes with a prefix only: what is searched has no levels")
+    return await gateway.output_search.in_job(job_id, owner, search)
+
+
+def _search(query: OutputsSearch, prefix: str) -> Search:
+    return Search(
+        prefix=prefix,
+        pattern=query.pattern,
+        content_type=query.content_type,
+        min_size=query.min_size,
+        modified_after=query.modified_after,
+        store=query.store,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
 
 
 async def get_output(gateway: Gateway, request: Request) -> Reply:
@@ -153,8 +184,8 @@ ROUTES = (
         f"{API}/outputs",
         list_all_outputs,
         READ,
-        "List outputs by whole name",
-        query=OutputsQuery,
+        "List outputs by whole name, or search all jobs",
+        query=AllOutputsQuery,
         response_model=OutputPage,
     ),
     Route(

@@ -125,14 +125,33 @@ class RerunQuery(Query):
     draft: bool = Field(default=False, description="Store the new job without letting it run.")
 
 
-class OutputsQuery(Query):
-    """`GET /jobs/{id}/outputs`."""
+ContentType = Annotated[
+    str, StringConstraints(max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*/([*]|[A-Za-z0-9][^\x00-\x1f\x7f]*)$")
+]
+
+
+class OutputsSearch(Query):
+    """What a search of outputs asks for, and what a listing does too."""
 
     prefix: Text = ""
     delimiter: Literal["/", ""] = Field(default="", description="`/`: one level, with totals of the folders.")
     store: Name | None = Field(default=None, description="The job's first store by default.")
+    pattern: Annotated[Line, StringConstraints(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="Only paths that fit it, as in a job's `outputs`: `**/*.vtk` is at any depth."
+    )
+    content_type: ContentType | None = Field(default=None, description="Of this type; `image/*` for all of a kind.")
+    min_size: int | None = Field(default=None, ge=0, le=2**62, description="Of so many bytes at least.")
+    modified_after: Moment | None = Field(default=None, description="Changed at this moment (RFC 3339) or later.")
     limit: int = Field(default=1000, ge=1, le=5000)
     cursor: Cursor | None = Field(default=None, description="`next_cursor` of the page before.")
+
+
+class OutputsQuery(OutputsSearch):
+    """`GET /jobs/{id}/outputs`."""
+
+
+class AllOutputsQuery(OutputsSearch, JobsFilter):
+    """`GET /outputs`. Without a prefix, outputs are searched in all jobs that the other parameters let through."""
 
 
 class OutputQuery(Query):

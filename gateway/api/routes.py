@@ -5,7 +5,23 @@ Each module of functions brings its own part; a new one is added here.
 
 from __future__ import annotations
 
-from gateway.api import archives, cases, documents, events, jobs, outputs, people, site, sweeps, uploads, verbs
+from gateway.api import (
+    archives,
+    cases,
+    crates,
+    documents,
+    events,
+    jobs,
+    outputs,
+    people,
+    reconciling,
+    retention,
+    site,
+    sweeps,
+    uploads,
+    verbs,
+    verification,
+)
 from gateway.api.route import Permission, Route
 
 __all__ = ["ROUTES", "Permission", "Route"]
@@ -19,6 +35,10 @@ ROUTES: tuple[Route, ...] = (
     *site.ROUTES,
     *people.ROUTES,
     *archives.ROUTES,
+    *retention.ROUTES,
+    *crates.ROUTES,
+    *verification.ROUTES,
+    *reconciling.ROUTES,
     *sweeps.ROUTES,
     *uploads.ROUTES,
     *documents.ROUTES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
 from sqlalchemy import RowMapping
@@ -16,7 +16,7 @@ from gateway.app import Gateway
 from gateway.compute.check import check_target as probe_target
 from gateway.compute.target import Target
 from gateway.compute.transport.budget import Budget
-from gateway.db import events, jobs, leases
+from gateway.db import behind, events, jobs, leases
 from gateway.errors import GatewayError, NotFound
 from gateway.jobs.board import TargetStatus
 from gateway.jobs.views import API
@@ -200,6 +200,15 @@ async def metrics(gateway: Gateway, request: Request) -> Reply:  # noqa: ARG001
     for target in gateway.lanes.values():
         if gateway.board[target.name].state == "ok":
             numbers.targets.labels(target.public_name).set(1)
+    backlogs, waiting = await gateway.database.read(lambda c: (behind.by_store(c), behind.count_rescues(c)))
+    now = datetime.now(UTC)
+    numbers.show_backlogs(
+        {
+            store: (size, max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0)
+            for store, (size, oldest) in backlogs.items()
+        },
+        waiting,
+    )
     numbers.driving.set(gateway.driving)
     numbers.last_event.set(await gateway.count_new_events())
     return Reply(200, {"Content-Type": CONTENT_TYPE}, numbers.text())

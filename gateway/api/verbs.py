@@ -83,7 +83,9 @@ _JOB = f"{API}/jobs/{{id}}"
 ROUTES = (
     Route("POST", f"{_JOB}/hold", hold_job, WRITE, "Keep a job from starting", response_model=Job, status=202),
     Route("POST", f"{_JOB}/release", release_job, WRITE, "Let a held job start", response_model=Job, status=202),
-    Route("POST", f"{_JOB}/sync", sync_job, WRITE, "Copy outputs now", response_model=Job, status=202),
+    Route(
+        "POST", f"{_JOB}/sync", sync_job, WRITE, "Copy outputs now, or what is missing", response_model=Job, status=202
+    ),
     Route("GET", f"{_JOB}/data", list_data, READ, "List a job's data series", response_model=SeriesPage),
     Route(
         "GET",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gateway.cli.assignments import loose, parameters_of, split, tags_of, values_of
+from gateway.cli.crate_commands import run_crate
 from gateway.cli.exits import Exit, UsageMistake, job_exit
 from gateway.cli.job_commands import JobId, Set, Store, Tag, Target
 from gateway.cli.list_commands import Ids, OfCase, OfSweep, OfTarget, Query, State, WithTag
@@ -17,6 +19,7 @@ from gateway.cli.story import verdict
 from gateway.cli.text import line, number_of
 from gateway.cli.watching import watch
 from gateway.client import Gateway
+from gateway.client.crates import wish
 from gateway.errors import Conflict
 from gateway.model.job import BulkItem, Job
 from gateway.model.states import ENDED
@@ -137,7 +140,11 @@ def _verb(verb: str, told: str) -> Any:
 VERBS = {
     "hold": ("hold", "Keep a job from starting.", "it will not start before it is released"),
     "release": ("release", "Let a held job start.", "released"),
-    "sync": ("sync", "Copy all outputs of a running job now.", "a full pass was asked for"),
+    "sync": (
+        "sync",
+        "Copy all outputs of a running job now, or what is missing of an ended one.",
+        "a full pass was asked for",
+    ),
     "abandon": ("abandon", "Give up a job whose state is unknown.", "given up"),
     "start": ("submit", "Let a draft run.", "submitted"),
 }
@@ -146,7 +153,9 @@ VERBS = {
 
 def rerun(
     context: typer.Context,
-    job_id: JobId,
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A job's id, a unique beginning of one, or @last.")
+    ] = None,
     file: Annotated[
         str | None, typer.Option("--changes", metavar="FILE", help="A merge patch over the request.")
     ] = None,
@@ -157,13 +166,31 @@ def rerun(
     tag: Tag = None,
     draft: Draft = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; status 10 unless it succeeded.")] = False,
+    from_crate: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Run what an RO-Crate holds: a folder, a zip file or a URL.")
+    ] = None,
+    files: Annotated[
+        list[Path] | None, typer.Option("--file", help="An input that the crate only has the digest of.")
+    ] = None,
+    any_image: Annotated[bool, typer.Option("--any-image", help="Take another build of the image, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what a crate would run.")] = False,
 ) -> int:
     """Run the same again, with changes; print the new job's id, and what differs."""
     session = session_of(context)
+    more = {key: value for key, value in (("name", name),) if value}
+    if from_crate is not None:
+        if job_id is not None or draft:
+            raise UsageMistake("--from-crate goes neither with a job's id nor with --draft")
+        changes = _changes_of_crate(file, values, tag) | more
+        wanted = wish(target, store, changes, any_image=any_image, files=tuple(files or ()))
+        return run_crate(session, from_crate, wanted, dry_run=dry_run, wait=wait)
+    if job_id is None or files or any_image or dry_run:
+        problem = "--file, --any-image and --dry-run go with --from-crate" if job_id else "Missing argument 'ID'"
+        raise UsageMistake(problem, hint="see: gateway rerun --help")
     with session.gateway() as gateway:
         old = gateway.job(gateway.resolve(job_id)).info
-        changes = _changes(gateway, old, file, values)
-        changes |= {key: value for key, value in (("target", target), ("name", name), ("stores", store)) if value}
+        changes = _changes(gateway, old, file, values) | more
+        changes |= {key: value for key, value in (("target", target), ("stores", store)) if value}
         if tag:
             changes["tags"] = tags_of(tag)
         job = gateway.rerun(old.id, changes, draft=draft).info
@@ -180,6 +207,15 @@ def rerun(
     elif wait and not draft:
         note(verdict(job))
     return job_exit(job) if wait and not draft else Exit.DONE
+
+
+def _changes_of_crate(file: str | None, values: list[str] | None, tag: list[str] | None) -> dict[str, Any]:
+    changes = read_specification(file) if file else {}
+    if values:
+        changes["values"] = {**(changes.get("values") or {}), **values_of(values, {})}
+    if tag:
+        changes["tags"] = tags_of(tag)
+    return changes
 
 
 def _changes(gateway: Gateway, old: Job, file: str | None, values: list[str] | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Exit(IntEnum):
     UNREACHABLE = 4
     REFUSED = 5
     JOB_FAILED = 10
+    DIFFERENT = 11
     INTERRUPTED = 130
 
 

@@ -10,6 +10,7 @@ import typer
 from gateway.cli.groups import group_with_default
 from gateway.cli.job_commands import JobId
 from gateway.cli.session import Session, note, session_of
+from gateway.cli.story import waiting
 from gateway.cli.text import ago, line, moment, number_of, size
 from gateway.client.handles import told_progress, told_state
 from gateway.model.job import Job
@@ -141,7 +142,9 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
     ]
     for store, kept in job.outputs.stores.items():
         what = f"{kept.state}, {number_of(kept.count, 'file')}, {size(kept.bytes)}"
-        facts.append((f"in {store}", what))
+        if kept.verified_at is not None:
+            what += f"; {kept.verdict} {moment(kept.verified_at)}"
+        facts.append((f"in {store}", "; ".join(filter(None, (what, waiting(kept))))))
     return facts
 
 

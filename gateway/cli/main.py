@@ -14,12 +14,16 @@ import typer
 from gateway.cli import (
     case_commands,
     change_commands,
+    check_commands,
+    compare_commands,
+    crate_commands,
     data_commands,
     image_commands,
     job_commands,
     list_commands,
     output_commands,
     people_commands,
+    retention_commands,
     site_commands,
     sweep_commands,
 )
@@ -33,7 +37,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="--config FILE, --json and --debug may stand anywhere. Exit status: 0 done, 1 unexpected error, "
-    "2 usage, 3 not found, 4 gateway or target cannot be reached, 5 refused, 10 the job failed.",
+    "2 usage, 3 not found, 4 gateway or target cannot be reached, 5 refused, 10 the job failed, "
+    "11 outputs differ.",
 )
 GLOBAL_FLAGS = frozenset({"--json", "--debug"})
 
@@ -55,10 +60,14 @@ for group in (
     change_commands,
     data_commands,
     output_commands,
+    check_commands,
+    compare_commands,
+    crate_commands,
     sweep_commands,
     case_commands,
     image_commands,
     site_commands,
+    retention_commands,
     people_commands,
 ):
     group.register(app)

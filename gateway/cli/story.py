@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gateway.cli.text import duration, line, number_of, size
+from gateway.cli.text import duration, line, moment, number_of, size
 from gateway.client import Gateway
 from gateway.client.handles import told_progress
-from gateway.model.job import Event, Job, Progress
+from gateway.model.job import Event, Job, Progress, StoreOutputs
 
 _PHASES = {
     "claimed": "the script has begun",
@@ -65,6 +65,52 @@ def _outputs(data: dict[str, Any]) -> str:
     return f"{number_of(count, 'output')} in {data.get('store')}: {named}"
 
 
+def _backlog(data: dict[str, Any]) -> str:
+    store, lag = data.get("store"), data.get("lag")
+    if data.get("behind") is not True:
+        return f"{store} has everything again"
+    since = f", the oldest for {duration(_count(lag))}" if lag is not None else ""
+    if data.get("bytes") is None:
+        return f"{store} is behind{since}"
+    files = f" in {number_of(_count(data.get('files')), 'file')}" if data.get("files") else ""
+    return f"{size(_count(data['bytes']))}{files} not yet in {store}{since}"
+
+
+def _verified(data: dict[str, Any]) -> str:
+    words = [f"{number} {word}" for word, number in (data.get("counts") or {}).items()]
+    return f"{data.get('store')} {data.get('verdict')}: {', '.join(words) or 'no files'}"
+
+
+def _reconciled(data: dict[str, Any]) -> str:
+    counts = ", ".join(f"{_count(data.get(word))} {word}" for word in ("added", "removed", "changed"))
+    return f"catalogue of {data.get('store')} put right: {counts}"
+
+
+def _retention(data: dict[str, Any]) -> str:
+    done = "archived" if data.get("action") == "archive" else "removed"
+    what = f"{number_of(_count(data.get('count')), 'output')}, {size(_count(data.get('bytes')))}"
+    return f"retention {done} {what} in {data.get('store')} (rule {data.get('rule')})"
+
+
+def waiting(kept: StoreOutputs) -> str:
+    """Say what a store lacks of what a job wrote, and what is done about it; empty where nothing is known to be."""
+    told = ""
+    if kept.backlog or kept.backlog_files:
+        files = f" in {number_of(kept.backlog_files, 'file')}" if kept.backlog_files else ""
+        told = f"{size(kept.backlog or 0)}{files} not copied yet"
+    elif kept.lag:
+        told = "something is not copied yet"
+    if told and kept.lag:
+        told += f", the oldest for {duration(kept.lag)}"
+    if told and kept.behind:
+        told = f"behind: {told}"
+    if kept.problem:
+        told = kept.problem.rstrip(".")
+        if kept.rescue_at is not None:
+            told += f"; tried again at {moment(kept.rescue_at)}"
+    return told
+
+
 def _phase(data: dict[str, Any]) -> str:
     phase = str(data.get("phase"))
     text = _PHASES.get(phase, phase)
@@ -101,6 +147,15 @@ _TELLERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "pull": _pull,
     "outputs": _outputs,
     "phase": _phase,
+    "backlog": _backlog,
+    "verified": _verified,
+    "reconciled": _reconciled,
+    "retention": _retention,
+    "retention_held": lambda data: f"outputs are held by {data.get('by')}",
+    "retention_released": lambda data: f"outputs are not held by {data.get('by')} any more",
+    "retention_changed": lambda data: f"how long outputs are kept was changed by {data.get('by')}",
+    "folder_given_up": lambda data: f"the folder on the target was given up by {data.get('by')}",
+    "folder_removed": lambda _: "the folder on the target is removed",
     "cancel_requested": lambda _: "cancel requested",
     "changed": lambda data: f"changed: {_words(data.get('fields'))}",
     "deleted": lambda _: "forgotten",
@@ -124,4 +179,5 @@ def verdict(job: Job) -> str:
     if job.started_at and job.ended_at:
         text += f" after {duration((job.ended_at - job.started_at).total_seconds())}"
     counts = f"{number_of(job.outputs.count, 'file')}, {size(job.outputs.bytes)}"
-    return line(f"{text}; outputs {job.outputs.state}: {counts}")
+    missing = waiting(job.outputs)
+    return line(f"{text}; outputs {job.outputs.state}: {counts}" + (f" ({missing})" if missing else ""))

@@ -9,14 +9,17 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from gateway.client import calls, downloads, people, streams, sweep_calls, uploads
+from gateway.client import calls, comparing, crates, downloads, people, streams, sweep_calls, uploads
 from gateway.client.async_job import AsyncJobHandle, AsyncSweepHandle
 from gateway.client.drivers import AsyncDriver, Watch
 from gateway.client.flow import Flow
 from gateway.client.gateway import endpoint_of
 from gateway.client.handles import query_of
+from gateway.client.output_checks import AsyncOutputChecks
 from gateway.client.progress import display
 from gateway.model.case import CaseInfo, CaseSummary
+from gateway.model.comparison import Comparison, FileComparison
+from gateway.model.crate import CratePlan
 from gateway.model.job import BulkItem, Event, Job, OutputFile, OutputPage, Probe, StoreInfo, TargetInfo
 from gateway.model.series import SeriesRows
 from gateway.model.users import Me
@@ -24,7 +27,7 @@ from gateway.model.users import Me
 T = TypeVar("T")
 
 
-class AsyncGateway:
+class AsyncGateway(AsyncOutputChecks):
     """As `Gateway`, with methods to await and iterators to go through with ``async for``."""
 
     def __init__(
@@ -177,6 +180,73 @@ class AsyncGateway:
     async def download(self, file: OutputFile, folder: Path, on_bytes: Callable[[int], object] | None = None) -> Path:
         """Fetch one output below `folder`, going on where an earlier try stopped; return its path."""
         return await self.run(downloads.download(file, folder), on_bytes)
+
+    async def compare(
+        self,
+        first: str,
+        second: str,
+        *,
+        rtol: float | None = None,
+        atol: float | None = None,
+        ignore: Sequence[str] = (),
+        prefix: str = "",
+        store: str | None = None,
+        on_file: Callable[[FileComparison], object] | None = None,
+    ) -> Comparison:
+        """Compare the outputs of two jobs."""
+        wanted = comparing.how(rtol, atol, ignore, prefix, store)
+        return await self.run(comparing.compare(first, second, wanted), on_file)
+
+    async def reproduce(
+        self,
+        job_id: str,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        rtol: float | None = None,
+        atol: float | None = None,
+        ignore: Sequence[str] = (),
+    ) -> tuple[AsyncJobHandle, Comparison]:
+        """Run a job again, wait for its end, and compare what both left."""
+        wanted = comparing.how(rtol, atol, ignore)
+        job, comparison = await self.run(comparing.reproduce(job_id, changes or {}, wanted, timeout))
+        return AsyncJobHandle(self, job), comparison
+
+    # ---- crates
+
+    async def crate(self, job_id: str, store: str | None = None) -> dict[str, Any]:
+        """Return the metadata of a job's RO-Crate."""
+        return await self.run(crates.metadata(job_id, store))
+
+    async def download_crate(self, job_id: str, file: Path, store: str | None = None) -> Path:
+        """Write a job's RO-Crate, with all its outputs, to a zip file."""
+        return await self.run(crates.download(job_id, file, store))
+
+    async def plan_crate(
+        self,
+        crate: str | Path,
+        *,
+        target: str | None = None,
+        stores: str | Sequence[str] | None = None,
+        changes: Mapping[str, Any] | None = None,
+        any_image: bool = False,
+    ) -> CratePlan:
+        """Say what `run_crate` would do."""
+        return await self.run(crates.plan(crate, crates.wish(target, stores, changes, any_image=any_image)))
+
+    async def run_crate(
+        self,
+        crate: str | Path,
+        *,
+        target: str | None = None,
+        stores: str | Sequence[str] | None = None,
+        changes: Mapping[str, Any] | None = None,
+        any_image: bool = False,
+        files: Sequence[Path] = (),
+    ) -> AsyncJobHandle:
+        """Run again what a crate holds: a folder, a zip file, or a URL."""
+        wanted = crates.wish(target, stores, changes, any_image=any_image, files=tuple(files))
+        return await self._handle(crates.rerun(crate, wanted))
 
     # ---- sweeps
 

@@ -10,11 +10,13 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from gateway.client import calls, downloads, people, streams, sweep_calls, uploads
+from gateway.client.again import Again
 from gateway.client.discovery import Endpoint, find_gateway
 from gateway.client.drivers import Driver, Watch
 from gateway.client.flow import Flow, GatewayNotRunning
 from gateway.client.handles import query_of
 from gateway.client.job import JobHandle
+from gateway.client.output_checks import OutputChecks
 from gateway.client.progress import display
 from gateway.client.sweep import SweepHandle
 from gateway.model.case import CaseInfo, CaseSummary
@@ -41,7 +43,7 @@ def endpoint_of(url: str | None, token: str | None, data: Path | None) -> Endpoi
     return found
 
 
-class Gateway:
+class Gateway(Again, OutputChecks):
     """A gateway. Requests that are safe to repeat are repeated when the connection fails.
 
     Parameters

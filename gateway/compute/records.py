@@ -14,7 +14,17 @@ from typing import Any, Self
 
 from gateway.compute import scripts
 from gateway.errors import RemoteCommandFailed
-from gateway.model.records import MAX_FINAL, Claim, FinalRecord, parse_claim, parse_final_or_none, parse_lines
+from gateway.model.records import (
+    MAX_FINAL,
+    MAX_SYNC,
+    Claim,
+    FinalRecord,
+    SyncRecord,
+    parse_claim,
+    parse_final_or_none,
+    parse_lines,
+    parse_sync,
+)
 
 CHUNK = 64 * 1024
 """Bytes of one followed file that one tick carries at most."""
@@ -55,12 +65,15 @@ class RecordRequest:
         Bytes of ``status.jsonl`` and ``sync.jsonl`` that were read before; missing means 0.
     known
         The claim that was read before.
+    synced
+        Inode and time of the ``sync.json`` that was read before.
     """
 
     control_folder: str
     offsets: Mapping[str, int] = field(default_factory=dict)
     want_manifest: bool = False
     known: KnownClaim | None = None
+    synced: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,9 @@ class RecordUpdate:
         The claim to go on with, where another one was read than before.
     manifest
         The node's manifest, if it was asked for and is there.
+    sync, synced
+        How far the stores are behind, where another ``sync.json`` was read than before; None where it cannot be
+        believed. Its inode and time.
     """
 
     exists: bool = False
@@ -91,6 +107,8 @@ class RecordUpdate:
     offsets: dict[str, int] = field(default_factory=dict)
     known: KnownClaim | None = None
     manifest: bytes | None = None
+    sync: SyncRecord | None = None
+    synced: str | None = None
 
 
 def records_section(requests: Sequence[RecordRequest], chunk: int = CHUNK, news: int = NEWS) -> str:
@@ -116,14 +134,15 @@ def records_section(requests: Sequence[RecordRequest], chunk: int = CHUNK, news:
         f"{scripts.read('records')}\n"
         f"gw_record_root={shlex.quote(root)}\ngw_record_folders=({folders})\n"
         f"gw_record_wanted=({wanted})\n"
-        f"gw_records {chunk} {MAX_FINAL + 1} {news}\n"
+        f"gw_records {chunk} {MAX_FINAL + 1} {news} {MAX_SYNC + 1}\n"
     )
 
 
 def _wanted(request: RecordRequest) -> str:
     numbers = [max(0, int(request.offsets.get(name, 0))) for name in FOLLOWED]
     signature = request.known.signature if request.known is not None else "-"
-    return f"{numbers[0]} {numbers[1]} {int(request.want_manifest)} {signature}"
+    synced = request.synced if request.synced is not None and _SIGNATURE.match(request.synced) else "-"
+    return f"{numbers[0]} {numbers[1]} {int(request.want_manifest)} {signature} {synced}"
 
 
 def parse_records(stdout: bytes, requests: Sequence[RecordRequest], chunk: int = CHUNK) -> dict[str, RecordUpdate]:
@@ -177,6 +196,8 @@ def _take(raw: dict[str, Any], word: bytes, rest: bytes, lines: Iterator[bytes],
             raw["known"] = KnownClaim(signature, claim)
     elif word == b"final":
         raw["final"] = parse_final_or_none(_block(lines))
+    elif word == b"sync":
+        raw["synced"], raw["sync"] = rest.decode("ascii", "replace"), parse_sync(_block(lines))
     elif word == b"chunk":
         name, _, start = rest.partition(b" ")
         _follow(raw, name.decode("ascii", "replace"), _number(start), _block(lines), longest)

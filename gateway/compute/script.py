@@ -29,6 +29,11 @@ LIBRARIES = (
     "supervise.sh",
     "ranks.sh",
     "sync.sh",
+    "sync_rclone.sh",
+    "sync_scan.sh",
+    "sync_follow.sh",
+    "sync_pass.sh",
+    "sync_final.sh",
     "main.sh",
 )
 """The libraries of every script, in order; those of the runtimes come before ``main.sh``."""
@@ -63,6 +68,10 @@ class PushTransfer:
         Further rclone arguments of the store; never secrets.
     running_filter, final_filter
         Lines of ``filter.<n>.running`` and ``filter.<n>.final``, which staging writes. Empty: nothing is copied.
+    follow
+        The files are only ever appended to.
+    urgent_filters
+        Lines of ``filter.<n>.urgent.<k>``: what is copied first where time is short.
     """
 
     store: int
@@ -72,6 +81,8 @@ class PushTransfer:
     arguments: tuple[str, ...]
     running_filter: tuple[str, ...]
     final_filter: tuple[str, ...]
+    follow: bool = False
+    urgent_filters: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

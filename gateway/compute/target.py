@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gateway import plugins
+from gateway.compute.relay_turns import RelayTurns
 from gateway.compute.runtime.base import Runtime
 from gateway.compute.runtime.settings import ORDER, RuntimeSettings
 from gateway.compute.scheduler.base import Scheduler
@@ -63,6 +64,8 @@ class Target:
         Whether jobs without an image are allowed.
     binds
         Host folders that jobs may see, read-only.
+    relay
+        What the gateway's own passes may take.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Target:
         self.runtime_settings = runtime_settings
         self.allow_host = runtime_settings.allow_host
         self.binds = runtime_settings.binds
+        self.relay = RelayTurns(settings.relay)
         self._data = data
         self._paths: TargetPaths | None = None
         self._resolving = asyncio.Lock()

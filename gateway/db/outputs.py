@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,13 +37,13 @@ def upsert(connection: Connection, job_id: str, store: str, rows: Iterable[Outpu
     """Write rows and the totals of the folders above them; return how many rows were written."""
     by_path = {row.path: row for row in rows}
     paths = list(by_path)
-    change: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    change: dict[str, list[int]] = {}
     for start in range(0, len(paths), CHUNK):
         chunk = paths[start : start + CHUNK]
         before = _sizes(connection, job_id, store, chunk)
         for path in chunk:
             old = before.get(path)
-            _add(change, path, 0 if old is not None else 1, by_path[path].size - (old or 0))
+            count_in(change, path, 0 if old is not None else 1, by_path[path].size - (old or 0))
         _write(connection, [_values(job_id, store, by_path[path]) for path in chunk])
     _apply(connection, job_id, store, change)
     return len(paths)
@@ -52,11 +51,11 @@ def upsert(connection: Connection, job_id: str, store: str, rows: Iterable[Outpu
 
 def remove(connection: Connection, job_id: str, store: str, paths: Sequence[str]) -> None:
     """Forget rows and take them out of the totals."""
-    change: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    change: dict[str, list[int]] = {}
     for start in range(0, len(paths), CHUNK):
         chunk = paths[start : start + CHUNK]
         for path, size in _sizes(connection, job_id, store, chunk).items():
-            _add(change, path, -1, -size)
+            count_in(change, path, -1, -size)
         connection.execute(
             delete(outputs).where(outputs.c.job_id == job_id, outputs.c.store == store, outputs.c.path.in_(chunk))
         )
@@ -70,11 +69,27 @@ def _sizes(connection: Connection, job_id: str, store: str, paths: Sequence[str]
     return {path: size for path, size in connection.execute(query)}
 
 
-def _add(change: dict[str, list[int]], path: str, count: int, size: int) -> None:
+def partial_paths(connection: Connection, job_id: str, store: str, paths: Sequence[str]) -> set[str]:
+    """Return those of `paths` that the catalogue has as ``partial``."""
+    found: set[str] = set()
+    for start in range(0, len(paths), CHUNK):
+        query = select(outputs.c.path).where(
+            outputs.c.job_id == job_id,
+            outputs.c.store == store,
+            outputs.c.path.in_(paths[start : start + CHUNK]),
+            outputs.c.state == "partial",
+        )
+        found.update(connection.scalars(query))
+    return found
+
+
+def count_in(change: dict[str, list[int]], path: str, count: int, size: int) -> None:
+    """Add a file to the totals of all folders above it; ``''`` is the topmost."""
     prefix = parent_of(path)
     while True:
-        change[prefix][0] += count
-        change[prefix][1] += size
+        numbers = change.setdefault(prefix, [0, 0])
+        numbers[0] += count
+        numbers[1] += size
         if not prefix:
             return
         prefix = parent_of(prefix)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -167,7 +168,24 @@ job_stores = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("problem", Text),
     Column("tries", Integer, nullable=False),
+    Column("verdict", String(16)),
+    Column("verified_at", Moment),
+    Column("backlog", BigInteger),
+    Column("backlog_files", BigInteger),
+    Column("oldest_unsent", Moment),
+    Column("backlog_at", Moment),
+    Column("behind", Integer, nullable=False, server_default=text("0")),
+    Column("rescue_at", Moment),
+    Index(
+        "ix_job_stores_rescue",
+        "rescue_at",
+        sqlite_where=text("rescue_at IS NOT NULL"),
+        postgresql_where=text("rescue_at IS NOT NULL"),
+    ),
 )
+"""``backlog``, ``backlog_files``, ``oldest_unsent``: what is wanted and not in the store, as it was seen at
+``backlog_at``. ``behind``: how much of that was told in events. ``rescue_at``: when the gateway tries again to bring
+what an ended job left, after ``tries`` tries."""
 
 outputs = Table(
     "outputs",
@@ -183,8 +201,11 @@ outputs = Table(
     Column("digest", String(71)),
     Column("state", String(8), nullable=False),
     Column("stored_at", Moment),
+    Column("going", String(8)),
+    Column("tier", String(32)),
     Index("ix_outputs_parent", "job_id", "store", "parent", "path"),
 )
+"""``going``: what retention is about to do with the file (``delete``, ``archive``). ``tier``: where it is archived."""
 
 folders = Table(
     "folders",
@@ -198,6 +219,105 @@ folders = Table(
     Index("ix_folders_parent", "job_id", "store", "parent", "prefix"),
 )
 """Totals of every folder, kept in the transaction that changes `outputs`: never a GROUP BY over a million rows."""
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("added_at", Moment, nullable=False),
+)
+"""The public keys of all gateway processes that ever used this database: what they signed is believed."""
+
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("store", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("verdict", String(16)),
+    Column("holder", String(64), nullable=False),
+    Column("sample", BigInteger),
+    Column("basis", String(80)),
+    Column("started_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("position", CText),
+    Column("report", JSON, nullable=False),
+)
+"""The latest verification of each store of a job. ``holder``: the process that does it, or did. ``basis``: what it is
+measured by, so that one that was broken off goes on behind ``position`` only by the same."""
+
+verification_findings = Table(
+    "verification_findings",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("store", String(64), primary_key=True),
+    Column("path", CText, primary_key=True),
+    Column("result", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+"""What a verification found wrong, file by file; those that are not named are as they should be."""
+
+retention_works = Table(
+    "retention_works",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("store", String(64), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("basis", String(64), nullable=False),
+    Column("action", String(8), nullable=False),
+    Column("tier", String(32)),
+    Column("keep", JSON, nullable=False),
+    Column("by", String(128), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("position", CText, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("problem", Text),
+    Column("tries", Integer, nullable=False),
+    Column("holder", String(64)),
+    Column("held_until", Moment),
+    Column("done_at", Moment),
+    Index("ix_retention_works_job", "job_id", "store"),
+    Index("ix_retention_works_done", "done_at", "created_at"),
+)
+"""What retention was told to do with a job's outputs in a store. ``basis``: a digest of the rule, so that it is not
+done again. ``position``: all before it, and it, is done. ``holder``: the process that does it, until ``held_until``."""
+
+retention_holds = Table(
+    "retention_holds",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("by", String(128), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("why", Text),
+)
+"""While one stands (``owner``, ``admin``), nothing of the job's outputs is deleted or archived."""
+
+retention_rules = Table(
+    "retention_rules",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("rule", JSON, nullable=False),
+)
+"""What owners ask for the outputs of single jobs."""
+
+cleanings = Table(
+    "cleanings",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("lane", String(200), nullable=False),
+    Column("job_folder", Text, nullable=False),
+    Column("control_folder", Text, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("problem", Text),
+    Column("done_at", Moment),
+    Index("ix_cleanings_lane", "lane", "done_at", "asked_at"),
+)
+"""Folders of jobs on targets that are to be removed, or are; they outlive the job's row."""
 
 events = Table(
     "events",

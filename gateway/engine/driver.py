@@ -18,6 +18,7 @@ from gateway.db import jobs
 from gateway.db.database import Database, DatabaseUnavailable
 from gateway.engine import steps
 from gateway.engine.cancel import send_cancels
+from gateway.engine.cleaning import Cleaner
 from gateway.engine.finalise import Finaliser
 from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
@@ -26,6 +27,7 @@ from gateway.engine.observe import Observer, rests
 from gateway.engine.passes import RelayPasses
 from gateway.engine.poll import AT_ONCE, SECONDS_A_JOB, poll_script, read_sight, record_request
 from gateway.engine.renew import Renewer, due
+from gateway.engine.rescue import Rescues
 from gateway.engine.steps import Step
 from gateway.engine.timing import Timing
 from gateway.engine.words import Words
@@ -80,12 +82,17 @@ class TargetDriver:
             target, around.database, around.stores, around.timing, around.inputs, around.images, around.settings
         )
         self.passes = RelayPasses(target, around.database, around.stores)
+        days = around.settings.gateway.rescue_days
+        self.rescues = Rescues(target, around.database, around.finaliser, around.timing, days)
         self.words = Words(target, around.database, around.timing, self.passes.now)
         self.renewer = Renewer(target, around.database, around.stores, around.timing)
+        self.cleaner = Cleaner(target, around.database, around.stores, around.timing)
         self.observer = Observer(around.database, patience(target, around.timing))
         self._launching: asyncio.Task[None] | None = None
         self._finalising: dict[str, asyncio.Task[None]] = {}
         self._unsettled: dict[str, int] = {}
+        self._synced: dict[str, str] = {}
+        """The ``sync.json`` that was read last, by control folder: in memory, as reading one again costs little."""
         self._facts: SchedulerFacts | None = None
         self._greeted = False
         """Whether the scheduler told of itself and was not asked about jobs since: that is no sight of them."""
@@ -111,6 +118,8 @@ class TargetDriver:
 
     async def tick(self) -> bool:
         """Look at every live job once and act; return whether there is any."""
+        await self.rescues.look()
+        self.cleaner.look()
         rows = await self._live()
         self.passes.follow(rows)
         await self.launcher.give_up_cancelled(rows)
@@ -169,6 +178,9 @@ class TargetDriver:
             and r["a_submission"] not in self.launcher.in_flight
         ]
         asked = [*watched, *lost_answers]
+        if len(self._synced) > 2 * len(asked):
+            folders = {row["a_control_folder"] for row in asked}
+            self._synced = {folder: read for folder, read in self._synced.items() if folder in folders}
         greeted, self._greeted = self._greeted, False
         if greeted and not asked:
             self._answered()
@@ -180,7 +192,7 @@ class TargetDriver:
         watched = [r for r in rows if r["state"] != State.STAGING]
         ids = [r["a_scheduler_id"] for r in watched if r["a_scheduler_id"] and r["state"] != State.LOST]
         lost = self.launcher.arrays.looked_for(lost_answers)
-        requests = [record_request(r) for r in rows if r["a_control_folder"]]
+        requests = [record_request(r, self._synced.get(r["a_control_folder"])) for r in rows if r["a_control_folder"]]
         scheduler = self.target.scheduler
         script = poll_script(scheduler, facts, ids, lost, requests)
         timeout = self.around.timing.poll_timeout + SECONDS_A_JOB * len(rows)
@@ -194,6 +206,7 @@ class TargetDriver:
         if not sight.asked:
             self.around.board.set(self.target.name, TargetStatus("failed", sight.problem, self._answered_at))
         await self.observer.take(watched, sight, at, self._seeing_since or at)
+        self._synced |= {folder: record.synced for folder, record in sight.records.items() if record.synced}
         steps.reached(Step.OBSERVED)
         await self.launcher.adopt(lost_answers, sight, facts)
 
@@ -310,7 +323,9 @@ class TargetDriver:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.cleaner.stop()
         await self.passes.close()
+        await self.rescues.close()
 
 
 def _mark_unknown(connection: Any, rows: Sequence[Row], message: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from gateway.compute.target import Target
-from gateway.db import jobs
+from gateway.db import behind, jobs
 from gateway.db.database import Database
 from gateway.db.tenure import FencedDatabase, Tenure
 from gateway.engine.driver import Surroundings, TargetDriver
@@ -18,14 +18,16 @@ from gateway.engine.finalise import Finaliser
 from gateway.engine.guarded_store import GuardedStore
 from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
+from gateway.engine.kept_inputs import KeptInputs
 from gateway.engine.lanes import Lanes
+from gateway.engine.retention import RetentionLoop
 from gateway.engine.stored_inputs import StoredInputs
 from gateway.engine.timing import Timing
 from gateway.images.published import PublishedImages
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
 from gateway.metrics import Metrics
-from gateway.model.states import State
+from gateway.model.states import ENDED, State
 from gateway.settings import Settings
 from gateway.storage.stores.base import Store
 from gateway.urls import UrlOpener
@@ -76,6 +78,7 @@ class Engine:
             self.drivers = [TargetDriver(target, shared) for target in targets.values()]
         else:
             self.lanes = Lanes(database, targets, board, held, lambda lane: self.inputs.keep(lane, ()))
+        self.retention = RetentionLoop(database, settings, stores, bell)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -87,9 +90,18 @@ class Engine:
         """Start the loops."""
         await self._show_orphans()
         await asyncio.to_thread(self.inputs.clear)
+        await asyncio.to_thread(KeptInputs(self.settings.gateway.data_folder).clear, self._has_not_ended)
         self._tasks = [asyncio.create_task(driver.run(), name=f"drive {driver.target.name}") for driver in self.drivers]
+        self._tasks.append(asyncio.create_task(self.retention.run(), name="retention"))
         if self.lanes is not None:
             await self.lanes.start()
+
+    def _has_not_ended(self, job_id: str) -> bool:
+        def ask(connection: Connection) -> bool:
+            row = jobs.get(connection, job_id)
+            return row is not None and (State(row["state"]) not in ENDED or behind.waits(connection, job_id))
+
+        return self.database.read_here(ask)
 
     async def _show_orphans(self) -> None:
         """Show jobs as unknown whose target is not configured any more: nobody sees them, and people can abandon them.

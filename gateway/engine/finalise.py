@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
 import shlex
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,25 @@ from sqlalchemy import Connection, RowMapping
 from gateway.compute.remote import RemoteScript
 from gateway.compute.target import Target
 from gateway.compute.transport.base import CommandResult
-from gateway.db import events, jobs, outputs
+from gateway.db import behind, events, jobs, outputs
 from gateway.db.database import Database
 from gateway.engine import retries, steps
+from gateway.engine.about import about
+from gateway.engine.annotations import annotate_all
+from gateway.engine.borne_out import borne_out
+from gateway.engine.claims import late_record, node_claims
 from gateway.engine.plan import JobPlan, StorePlan, plan_job
+from gateway.engine.proof import Proof, output_rows
+from gateway.engine.record import Recorder
+from gateway.engine.scratch import left_on_scratch
 from gateway.engine.steps import Step
 from gateway.engine.timing import Timing
 from gateway.engine.verdict import Ending, ending_of_record
 from gateway.errors import GatewayError, StoreError, TargetError, TargetUnreachable
-from gateway.model.records import FinalRecord, parse_final_or_none
 from gateway.model.states import OutputsState, State
-from gateway.storage.content_types import guess
-from gateway.storage.manifest import ManifestFile, PlannedTransfer, compare, parse_manifest
-from gateway.storage.relay import build_manifest, relay_pass
+from gateway.storage.contents import other_contents, stored_digest
+from gateway.storage.manifest import ManifestFile, compare
+from gateway.storage.relay import RelayOptions, build_manifest, relay_pass
 from gateway.storage.signing import MANIFEST_PATH, SignedState, load_or_create_key, signed_manifest
 from gateway.storage.stores.base import Store, StoredObject
 
@@ -40,23 +46,13 @@ KEPT = ("payload.out", "payload.err", "pull.log", "script.log", "sync.jsonl", "f
 MAX_KEPT = 4 * 1024 * 1024
 """Bytes kept of each record in the store, from its end."""
 MAX_MANIFEST = 256 * 1024 * 1024
-ANNOTATE_AT_ONCE = 8
+LOST_TOO = "all that is there was copied; the job was lost, so nobody knows whether that is everything"
 SIGNED: dict[OutputsState, SignedState] = {
     OutputsState.NONE: "partial",
     OutputsState.PARTIAL: "partial",
     OutputsState.COMPLETE: "complete",
     OutputsState.RESCUED: "rescued",
 }
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What was proved about one store: completeness, the files, and what is missing and why."""
-
-    state: OutputsState
-    files: tuple[ManifestFile, ...] = ()
-    missing: tuple[str, ...] = ()
-    problem: str | None = None
 
 
 class Finaliser:
@@ -69,6 +65,7 @@ class Finaliser:
         self.stores = stores
         self.timing = timing
         self.key = load_or_create_key(data)
+        self.recorder = Recorder(database, stores, data)
         self._turn = asyncio.Semaphore(at_once)
 
     async def settle(self, job_id: str, attempt: int, target: Target) -> None:
@@ -98,9 +95,39 @@ class Finaliser:
         if row["a_claimed_at"] is not None and (record is None or record.get("outcome") != "not_started"):
             await self._settle_stores(row, plan, target, kept)
         async with self._turn:
-            await self._keep_records(plan, kept)
+            records = {name: kept[name] for name in KEPT if name in kept}
+            await self.recorder.write(plan, target, ending, record, records)
         steps.reached(Step.RECORDS_KEPT)
         await self._end(row, ending, record)
+
+    async def bring(self, row: Row, name: str, target: Target, *, pushed: bool) -> str | None:
+        """Try once more to complete one store of an ended job by the gateway's own pass; return what is wrong still.
+
+        Raises
+        ------
+        GatewayError, OSError
+            Target or store cannot be had now.
+        """
+        plan = plan_job(row, row["stores"])
+        item = next((item for item in plan.stores if item.name == name), None)
+        if item is None or name not in self.stores:
+            return f"store {name} is not configured any more"
+        async with target.relay.turn:
+            proof = await self._prove(row, item, target, None, pushed)
+            if row["state"] == State.LOST and proof.state is not OutputsState.PARTIAL:
+                proof = replace(proof, state=OutputsState.PARTIAL, problem=LOST_TOO)
+            elif proof.state is OutputsState.PARTIAL:
+                await self._write_proof(row, item, proof, {"rescue_at": None} if proof.lasting else {})
+                return proof.problem
+            await self._publish(row, item, proof)
+            final = row["a_final"] or {"ending": Ending(State(row["state"]), None, None, None).as_json()}
+            kept = await self._fetch_records(row, target)
+            records = {name: kept[name] for name in KEPT if name in kept}
+            only = replace(plan, stores=(item,))
+            await self.recorder.write(only, target, Ending.from_json(final["ending"]), final.get("record"), records)
+        await self._write_proof(row, item, proof, {"rescue_at": None, "tries": 0})
+        await self._forget(row["id"])
+        return None
 
     async def give_up(self, job_id: str, attempt: int) -> None:
         """End a job whose outputs cannot be settled: as its evidence says, with what was proved of its outputs."""
@@ -112,7 +139,9 @@ class Finaliser:
         def note(connection: Connection) -> None:
             for state in jobs.stores_of(connection, [job_id]).get(job_id, []):
                 if state["state"] in (OutputsState.NONE, OutputsState.PARTIAL):
-                    jobs.set_store(connection, job_id, state["store"], state=str(OutputsState.PARTIAL), problem=problem)
+                    again = {"rescue_at": self._first_later(), "tries": 0}
+                    found = {"state": str(OutputsState.PARTIAL), "problem": problem, **again}
+                    jobs.set_store(connection, job_id, state["store"], **found)
 
         await self.database.write(note)
         await self._end(row, Ending.from_json(row["a_final"]["ending"]), row["a_final"]["record"])
@@ -142,6 +171,9 @@ class Finaliser:
         states = (await self.database.read(lambda c: jobs.stores_of(c, [row["id"]])))[row["id"]]
         pushed = frozenset(state["store"] for state in states if state["transfer"] == "push")
         claims = await asyncio.to_thread(node_claims, row, plan, pushed, kept)
+        if claims and plan.specification.image is None:
+            wait = self.timing.stage_timeout
+            claims = await borne_out(target.transport, row["a_job_folder"], plan, claims, wait)
         found = await asyncio.gather(
             *(
                 self._settle_store(row, item, target, item.name in pushed, claims.get(item.name))
@@ -168,7 +200,8 @@ class Finaliser:
         for delay in (0.0, *self.timing.rescue_delays):
             await asyncio.sleep(delay)
             try:
-                async with self._turn:
+                # A pass of the gateway's own may take hours: others that end meanwhile do not wait for it.
+                async with self._turn if claim is not None else target.relay.turn:
                     proof = await self._prove(row, item, target, claim, pushed)
                     steps.reached(Step.PROVED)
                     if proof.state is not OutputsState.PARTIAL:
@@ -177,6 +210,8 @@ class Finaliser:
                         await self._write_proof(row, item, proof)
                         steps.reached(Step.PROOF_WRITTEN)
                         return
+                    if proof.lasting:
+                        break
             except TargetUnreachable:
                 raise
             except (GatewayError, OSError) as error:
@@ -198,10 +233,15 @@ class Finaliser:
         self, row: Row, item: StorePlan, target: Target, claim: tuple[ManifestFile, ...] | None, pushed: bool
     ) -> Proof:
         store, claimed = self.stores[item.name], claim
+        if pushed:  # whoever still writes there, what is looked at from here on stays as it is
+            await store.revoke_push(item.place)
+        other: list[ManifestFile] = []
         if claimed is None:
             source = await target.transport.relay_source(row["a_job_folder"])
+            whole = partial(relay_pass, source, store, item.place, item.transfers, final=True)
+            options = RelayOptions(bandwidth=target.relay.bandwidth)
             try:
-                result = await relay_pass(source, store, item.place, item.transfers, final=True)
+                result = await whole(options=options)
             except TargetUnreachable as error:  # the one that the store is on
                 raise StoreError(error.message) from None
             steps.reached(Step.RESCUED)
@@ -209,15 +249,24 @@ class Finaliser:
                 raise StoreError(f"the gateway's own pass failed: {result.message}")
             found = await build_manifest(source, item.transfers, transport=target.transport, folder=row["a_job_folder"])
             claimed = tuple(found.values())
+            stored = await self._listing(store, item)
+            copied = {path for path, _ in result.copied}
+            other = await other_contents(store, item.place, claimed, stored, certain=copied)
+            if other:  # size and time were the same: only a pass that looks at neither brings them
+                await whole(options=options, again=other)
         stored = await self._listing(store, item)
         comparison = compare({file.path: file for file in claimed}, stored)
-        missing = (*comparison.missing, *comparison.wrong_size)
+        # What was brought again is read again: nothing else can say of it that it is right now.
+        other = await other_contents(store, item.place, other or claimed, stored, certain=() if other else None)
+        missing = (*comparison.missing, *comparison.wrong_size, *(file.path for file in other))
         if missing:
             problem = f"{len(missing)} files are not in the store as the job left them"
             return Proof(OutputsState.PARTIAL, claimed, missing, problem)
         files = await self._fill_digests(store, item, claimed)
+        if claim is None and (stayed := await left_on_scratch(target.transport, row["a_control_folder"])):
+            return Proof(OutputsState.PARTIAL, files, (), stayed, stored, lasting=True)
         rescued = pushed and claim is None
-        return Proof(OutputsState.RESCUED if rescued else OutputsState.COMPLETE, files)
+        return Proof(OutputsState.RESCUED if rescued else OutputsState.COMPLETE, files, stored=stored)
 
     async def _fill_digests(
         self, store: Store, item: StorePlan, files: tuple[ManifestFile, ...]
@@ -226,10 +275,7 @@ class Finaliser:
         found = []
         for file in files:
             if file.digest is None:
-                digest = hashlib.sha256()
-                async for piece in store.read(item.place, file.path):
-                    digest.update(piece)
-                found.append(replace(file, digest=f"sha256:{digest.hexdigest()}"))
+                found.append(replace(file, digest=await stored_digest(store, item.place, file.path)))
             else:
                 found.append(file)
         return tuple(found)
@@ -240,7 +286,7 @@ class Finaliser:
     async def _publish(self, row: Row, item: StorePlan, proof: Proof) -> None:
         """Annotate the objects, and write the signed manifest beside them."""
         store = self.stores[item.name]
-        await self._annotate(store, item, row, output_rows(row, proof))
+        await annotate_all(store, item.place, row, output_rows(row, proof), proof.stored)
         text = await asyncio.to_thread(
             signed_manifest,
             self.key,
@@ -251,52 +297,44 @@ class Finaliser:
             at=jobs.now(),
             files=proof.files,
             missing=proof.missing,
+            about=about(row),
         )
         await store.write(item.place, MANIFEST_PATH, text, "application/json")
 
-    async def _write_proof(self, row: Row, item: StorePlan, proof: Proof) -> None:
-        rows = output_rows(row, proof)
+    def _first_later(self) -> datetime:
+        return jobs.now() + timedelta(seconds=self.timing.rescue_later[0])
+
+    async def _write_proof(
+        self, row: Row, item: StorePlan, proof: Proof, columns: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write what was proved.
+
+        Parameters
+        ----------
+        columns
+            Of the store of an ended job that was tried again, none where that goes on.
+        """
+        rows, later = output_rows(row, proof), columns
+        if later is None:
+            wanting = proof.state is OutputsState.PARTIAL and not proof.lasting
+            later = {"rescue_at": self._first_later() if wanting else None, "tries": 0}
 
         def record(connection: Connection) -> None:
             now = jobs.get(connection, row["id"])
             if now is None or not _is_at(now, row):
                 return
+            if columns is not None and behind.to_rescue(connection, row["id"], item.name) is None:
+                return  # taken away meanwhile
             outputs.upsert(connection, row["id"], item.name, rows)
-            jobs.set_store(connection, row["id"], item.name, state=str(proof.state), problem=proof.problem)
+            proved = {"state": str(proof.state), "problem": proof.problem}
+            jobs.set_store(connection, row["id"], item.name, **proved, **later)
             data = {"store": item.name, "state": str(proof.state), "count": len(rows), "problem": proof.problem}
             data["bytes"] = sum(r.size for r in rows)
-            events.append(connection, row["id"], row["owner"], "outputs", data, at=jobs.now())
+            if later:  # else it is tried again, and again
+                events.append(connection, row["id"], row["owner"], "outputs", data, at=jobs.now())
+            jobs.set_columns(connection, row["id"])
 
         await self.database.write(record)
-
-    async def _annotate(self, store: Store, item: StorePlan, row: Row, rows: Sequence[outputs.OutputRow]) -> None:
-        async def one(output: outputs.OutputRow) -> None:
-            metadata = {"job": row["id"], "owner": row["owner"]}
-            if row["case"]:
-                metadata["case"] = row["case"]
-            if output.digest:
-                metadata["sha256"] = output.digest.removeprefix("sha256:")
-            await store.annotate(item.place, output.path, output.content_type, metadata)
-
-        for start in range(0, len(rows), ANNOTATE_AT_ONCE):
-            await asyncio.gather(*(one(output) for output in rows[start : start + ANNOTATE_AT_ONCE]))
-
-    async def _keep_records(self, plan: JobPlan, kept: Mapping[str, bytes]) -> None:
-        """Copy the attempt's records to each store under ``.gateway/``, where only the gateway writes."""
-        for item in plan.stores:
-            store = self.stores.get(item.name)
-            if store is None:
-                continue
-            try:
-                await store.prepare(item.place)
-                for name in KEPT:
-                    if name in kept:
-                        kind = "application/json" if name.endswith(".json") else "text/plain; charset=utf-8"
-                        await store.write(item.place, f".gateway/{name}", kept[name], kind)
-                text = json.dumps(plan.specification.model_dump(mode="json"), indent=1).encode()
-                await store.write(item.place, ".gateway/specification.json", text, "application/json")
-            except (GatewayError, OSError) as error:
-                log.warning("job %s, store %s: records could not be kept: %s", plan.job_id, item.name, error)
 
     async def _end(self, row: Row, ending: Ending, record: Mapping[str, Any] | None) -> None:
         def write(connection: Connection) -> None:
@@ -319,62 +357,14 @@ class Finaliser:
 
         await self.database.write(write)
         steps.reached(Step.ENDED)
+        await self._forget(row["id"])
+
+    async def _forget(self, job_id: str) -> None:
+        """Let go of what a record is made from, unless a store is to get it later."""
+        if not await self.database.read(lambda c: behind.waits(c, job_id)):
+            await self.recorder.forget(job_id)
 
 
 def _is_at(now: Row, row: Row) -> bool:
-    """Say whether a job is still where it was when it began to be settled."""
-    return bool(now["state"] == State.FINALIZING and now["attempt"] == row["attempt"])
-
-
-def late_record(row: Row, kept: Mapping[str, bytes]) -> FinalRecord | None:
-    """Return the final record that came only after the attempt was given up; it counts as `final_counts` says."""
-    if row["a_final"]["record"] is not None or row["a_token"] is None or "final.json" not in kept:
-        return None
-    final = parse_final_or_none(kept["final.json"])
-    ours = (row["id"], row["attempt"], row["a_scheduler_id"], row["a_token"])
-    return final if final and (final.job, final.attempt, final.scheduler_id, final.token) == ours else None
-
-
-def node_claims(
-    row: Row, plan: JobPlan, pushed: Collection[str], kept: Mapping[str, bytes]
-) -> dict[str, tuple[ManifestFile, ...]]:
-    """Return what the node says it put into each store. A store is left out of which it says nothing that counts.
-
-    Where files land is the gateway's own plan, in the order of the script's transfers: never the node's word. After a
-    pass that failed, an older file may stand in the store with the same size: then nothing that it says counts.
-    """
-    if "manifest.json" not in kept:
-        return {}
-    planned = [
-        PlannedTransfer(item.name, transfer.source_folder, transfer.destination_folder)
-        for item in plan.stores
-        if item.name in pushed
-        for transfer in item.transfers
-    ]
-    try:
-        manifest = parse_manifest(kept["manifest.json"], planned)
-    except ValueError as error:
-        log.warning("job %s: the node's manifest is not usable: %s", row["id"], error)
-        return {}
-    if (manifest.job, manifest.attempt, manifest.token) != (row["id"], row["attempt"], row["a_token"]):
-        return {}
-    return {name: tuple(manifest.files(name).values()) for name in pushed if manifest.exit_status(name) == 0}
-
-
-def output_rows(row: Row, proof: Proof) -> list[outputs.OutputRow]:
-    """Return the rows of the files that were found in the store."""
-    missing, at = set(proof.missing), jobs.now()
-    return [
-        outputs.OutputRow(
-            path=file.path,
-            size=file.size,
-            state="partial" if proof.state is OutputsState.PARTIAL else "final",
-            attempt=row["attempt"],
-            modified_at=file.modified_at,
-            content_type=file.content_type or guess(file.path),
-            digest=file.digest,
-            stored_at=at,
-        )
-        for file in proof.files
-        if file.path not in missing
-    ]
+    """Say whether a job is still where it was when it began to be settled, or to be rescued."""
+    return bool(now["state"] == row["state"] and now["attempt"] == row["attempt"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 from gateway.compute.transport.base import RcloneRemote
@@ -47,6 +47,14 @@ class GuardedStore(Store):
         """As the store does."""
         return self.inner.list(place, prefix)
 
+    def key(self, place: Place) -> str:
+        """As the store says."""
+        return self.inner.key(place)
+
+    def everything(self) -> AsyncIterator[StoredObject]:
+        """As the store does."""
+        return self.inner.everything()
+
     async def stat(self, place: Place, path: str) -> StoredObject | None:
         """As the store does."""
         return await self.inner.stat(place, path)
@@ -60,14 +68,45 @@ class GuardedStore(Store):
         self._tenure.check()
         await self.inner.write(place, path, data, content_type)
 
-    async def annotate(self, place: Place, path: str, content_type: str | None, metadata: Mapping[str, str]) -> None:
+    async def annotate(
+        self,
+        place: Place,
+        path: str,
+        content_type: str | None,
+        metadata: Mapping[str, str],
+        known: StoredObject | None = None,
+    ) -> None:
         """Set content type and metadata."""
         self._tenure.check()
-        await self.inner.annotate(place, path, content_type, metadata)
+        await self.inner.annotate(place, path, content_type, metadata, known)
 
     async def signed_url(self, place: Place, path: str, valid_for: timedelta, download_name: str) -> str | None:
         """As the store does."""
         return await self.inner.signed_url(place, path, valid_for, download_name)
+
+    def folder_on(self, place: Place, target: str) -> str | None:
+        """As the store says."""
+        return self.inner.folder_on(place, target)
+
+    async def revoke_push(self, place: Place) -> bool:
+        """End a node's credentials."""
+        self._tenure.check()
+        return await self.inner.revoke_push(place)
+
+    async def remove(self, place: Place, paths: Sequence[str]) -> None:
+        """Delete single objects."""
+        self._tenure.check()
+        await self.inner.remove(place, paths)
+
+    @property
+    def archive_tier(self) -> str | None:
+        """As the store says."""
+        return self.inner.archive_tier
+
+    async def archive(self, place: Place, paths: Sequence[str], tier: str) -> None:
+        """Move single objects to another tier."""
+        self._tenure.check()
+        await self.inner.archive(place, paths, tier)
 
     async def purge(self, place: Place) -> None:
         """Remove everything below the place."""

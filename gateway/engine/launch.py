@@ -27,7 +27,7 @@ from gateway.engine.steps import Step
 from gateway.engine.submit import Submitted, Unit, batch_script, read_answers
 from gateway.engine.timing import Timing
 from gateway.engine.waiting import Waiting
-from gateway.errors import GatewayError, SchedulerError
+from gateway.errors import GatewayError, SchedulerError, TargetError
 from gateway.model.states import State
 from gateway.settings import Settings
 from gateway.storage.stores.base import Store
@@ -223,7 +223,11 @@ class Launcher:
     async def _send(self, rows: Sequence[Row], units: Sequence[Unit], facts: SchedulerFacts) -> None:
         script = batch_script(self.target.scheduler, facts, units)
         timeout = self.timing.submit_timeout + SUBMIT_SECONDS * len(units)
-        result = await self.target.transport.run(script.text, timeout=timeout)
+        try:
+            result = await self.target.transport.run(script.text, timeout=timeout)
+        except TargetError as error:
+            await self._explain_loss(rows, units, error)
+            raise
         steps.reached(Step.SUBMIT_ANSWERED)
         answers = read_answers(self.target.scheduler, facts, units, script.parse(result))
         answers = await confirm(self.target, units, answers, facts, self.timing.poll_timeout)
@@ -243,6 +247,18 @@ class Launcher:
         for row in rows:
             if answers[row["a_submission"]].gone:
                 await self.stager.failed(row, GatewayError("the control folder is gone again"), final=False)
+
+    async def _explain_loss(self, rows: Sequence[Row], units: Sequence[Unit], error: TargetError) -> None:
+        """Tell why jobs stay in ``staging``: the answer about them did not come, so they are looked for."""
+        names = {submission.name for unit in units for submission in unit.submissions}
+        words = f"the scheduler's answer to the submission was lost ({error.message}): it is asked for the job by name"
+
+        def note(connection: Any) -> None:
+            for row in rows:
+                if row["a_submission"] in names:
+                    jobs.explain(connection, row["id"], State.STAGING, words)
+
+        await self.database.write(note)
 
     def _submitted(self, connection: Any, row: Row, answer: Submitted) -> None:
         if answer.refused is not None:

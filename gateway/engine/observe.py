@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
 
 from gateway.compute.records import RecordUpdate
+from gateway.db import behind as behind_table
 from gateway.db import jobs, waits
 from gateway.db.database import Database, DatabaseUnavailable
-from gateway.engine import progress, steps, write
+from gateway.engine import behind, progress, steps, write
 from gateway.engine.plan import plan_job
 from gateway.engine.poll import Sight
 from gateway.engine.steps import Step
@@ -113,7 +114,7 @@ class Observer:
     def _take_all(
         self, connection: Connection, rows: Sequence[Row], sight: Sight, at: datetime, since: datetime
     ) -> None:
-        seen_ids = []
+        seen_ids, said = [], []
         for row in rows:
             if rests(row):
                 write.apply(connection, row, Decision(State(row["last_state"]), evidence={"answered": True}))
@@ -125,9 +126,14 @@ class Observer:
                 decision = after_others(connection, row, decision)
             if record is not None:
                 take_records(connection, row, record)
-            write.apply(connection, row, decision)
+                said.append(behind.said_by_node(row, record))
+            changed = write.apply(connection, row, decision)
+            if changed and decision.state is State.LOST and row["a_claimed_at"] is not None:
+                # Once nobody waits for its records any more, what it left is copied, and stays partial.
+                behind_table.schedule(connection, row["id"], at + timedelta(seconds=self.timing.lost_watch))
             if sight.whole or seen.scheduler is not None:
                 seen_ids.append(row["id"])
+        behind.note(connection, [one for one in said if one is not None], at)
         jobs.observe(connection, seen_ids, at)
         steps.reached(Step.OBSERVING)
 
@@ -137,7 +143,7 @@ def _without_lines(sight: Sight, row: Row) -> Sight:
     record = sight.records.get(row["a_control_folder"])
     if record is None:
         return sight
-    return replace(sight, records={row["a_control_folder"]: replace(record, status_lines=[], sync_lines=[])})
+    return replace(sight, records={row["a_control_folder"]: replace(record, status_lines=[], sync_lines=[], sync=None)})
 
 
 def take_records(connection: Connection, row: Row, record: RecordUpdate) -> None:
@@ -146,6 +152,7 @@ def take_records(connection: Connection, row: Row, record: RecordUpdate) -> None
         # A scheduler's rerun: its records begin anew, and are read from their start the next time.
         jobs.set_attempt(connection, row["id"], row["attempt"], offsets={})
         jobs.set_columns(connection, row["id"], progress=None)
+        behind_table.forget(connection, row["id"])
         return
     before = row["a_offsets"] or {}
     offsets = {**before, **record.offsets}

@@ -56,10 +56,11 @@ class Sight:
     problem: str | None = None
 
 
-def record_request(row: RowMapping) -> RecordRequest:
-    """Return what to read of a job's records since last time."""
+def record_request(row: RowMapping, synced: str | None = None) -> RecordRequest:
+    """Return what to read of a job's records since last time; `synced` names the ``sync.json`` that was read then."""
     offsets = row["a_offsets"] or {}
-    return RecordRequest(row["a_control_folder"], offsets, known=KnownClaim.from_json(offsets.get("claim")))
+    known = KnownClaim.from_json(offsets.get("claim"))
+    return RecordRequest(row["a_control_folder"], offsets, known=known, synced=synced)
 
 
 def chunk_for(jobs: int) -> int:

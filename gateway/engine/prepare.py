@@ -106,6 +106,8 @@ def _push_transfers(pushed: tuple[StorePlan, ...], remotes: Mapping[str, RcloneR
                     arguments=remote.arguments,
                     running_filter=transfer.running,
                     final_filter=transfer.final,
+                    follow=transfer.follow,
+                    urgent_filters=transfer.urgent,
                 )
             )
     return tuple(found)
@@ -197,7 +199,9 @@ async def prepare(
     if pushed:
         control_files.append(StagedFile("credentials", credentials_file(names, remotes), 0o600))
     for number, transfer in enumerate(transfers):
-        for kind, lines in (("running", transfer.running_filter), ("final", transfer.final_filter)):
+        kinds = [("running", transfer.running_filter), ("final", transfer.final_filter)]
+        kinds += [(f"urgent.{rank}", lines) for rank, lines in enumerate(transfer.urgent_filters)]
+        for kind, lines in kinds:
             text = "".join(f"{line}\n" for line in lines)
             control_files.append(StagedFile(f"filter.{number}.{kind}", text.encode(), 0o600))
     inputs = [

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping
 
 from gateway.compute.scheduler.base import SchedulerFacts
 from gateway.compute.target import Target
-from gateway.db import events, jobs
+from gateway.db import behind, events, jobs
 from gateway.db.database import Database
 from gateway.engine import steps
 from gateway.engine.steps import Step
@@ -89,6 +89,7 @@ def _begin(connection: Connection, row: Row, ending: Ending, at: datetime) -> bo
     evidence = {"attempt": row["attempt"], **ending.as_json()}
     values = {"attempt": number, "scheduler_id": None, "progress": None, "message": None}
     begun = jobs.change_state(connection, row["id"], State.STAGING, evidence=evidence, **values)
+    behind.forget(connection, row["id"])
     steps.reached(Step.NEXT_ATTEMPT)
     return begun
 

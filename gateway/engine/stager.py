@@ -20,6 +20,7 @@ from gateway.db.database import Database
 from gateway.engine import retries, steps
 from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
+from gateway.engine.kept_inputs import KeptInputs
 from gateway.engine.plan import plan_job
 from gateway.engine.prepare import Batch, Prepared, prepare
 from gateway.engine.renew import RENEW_AFTER
@@ -73,6 +74,7 @@ class Stager:
         self.inputs = inputs
         self.images = images
         self.settings = settings
+        self.kept_inputs = KeptInputs(settings.gateway.data_folder)
         self.failures: dict[str, Failed] = {}
         self._kept: set[str] = set()
         """Digests of libraries that the database has."""
@@ -161,6 +163,8 @@ class Stager:
         there = self.images.ready(row, self.target, plan.specification.image)
         if files is None or not there:
             return None
+        if files:
+            await asyncio.to_thread(self.kept_inputs.keep, row["id"], files)
         return await prepare(plan, row["a_submission"], self.target, facts, self.stores, files, shared, batch)
 
     def _staged(self, connection: Any, arrived: Sequence[tuple[Row, Prepared]]) -> None:

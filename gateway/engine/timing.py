@@ -31,6 +31,8 @@ class Timing:
         For one remote command.
     rescue_delays
         Waits between tries to complete the outputs of an ended job.
+    rescue_later
+        After that, before the first, second … later try; the last one counts for all further ones.
     staging_delays
         Waits between tries to stage a job after something that may heal; after the last one the job fails.
     retry_delays
@@ -43,6 +45,8 @@ class Timing:
         Between looks into the database while a target has no live job (another process may have stored one).
     lost_watch, lost_interval
         How long the records of a lost job are still looked at, and how often while nothing else is.
+    clean_interval
+        Between looks for folders of ended jobs that are to be removed.
     """
 
     record_grace: float = 75.0
@@ -56,6 +60,7 @@ class Timing:
     poll_timeout: float = 60.0
     stage_timeout: float = 600.0
     rescue_delays: tuple[float, ...] = (1.0, 5.0, 15.0, 30.0, 60.0)
+    rescue_later: tuple[float, ...] = (120.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0)
     staging_delays: tuple[float, ...] = (3.0, 15.0)
     retry_delays: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0)
     settle_tries: int = 5
@@ -64,3 +69,4 @@ class Timing:
     idle_interval: float = 5.0
     lost_watch: float = 86400.0
     lost_interval: float = 60.0
+    clean_interval: float = 60.0

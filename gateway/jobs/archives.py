@@ -18,7 +18,7 @@ from gateway.errors import NotFound, StoreError
 from gateway.jobs.outputs import chosen_store, stores_of_job
 from gateway.jobs.rows import owned
 from gateway.jobs.views import Row
-from gateway.storage.archive_names import entry_name, folder_name
+from gateway.storage.archive_names import entry_name, folder_name, root_name
 from gateway.storage.archives import ArchiveWriter, TarWriter, ZipWriter
 from gateway.storage.stores.base import Place, Store
 
@@ -45,7 +45,9 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class _File:
+class ArchivedFile:
+    """A file of the store that goes into an archive; `final`: its size is the true one."""
+
     path: str
     size: int
     modified_at: datetime | None
@@ -60,6 +62,10 @@ class Archive:
     ----------
     name
         Its file name.
+    folder
+        Holds all entries; empty: they stand at the root.
+    made, records
+        What stands before the outputs: entries with their bytes, and files of the store that are no outputs.
     """
 
     name: str
@@ -70,6 +76,12 @@ class Archive:
     job_id: str
     store: Store
     place: Place
+    made: tuple[tuple[str, bytes], ...] = ()
+    records: tuple[ArchivedFile, ...] = ()
+
+    def name_of(self, path: str) -> str:
+        """Return the name of the entry for a file of the store."""
+        return entry_name(self.folder, path) if self.folder else root_name(path, {name for name, _ in self.made})
 
     async def read(self) -> AsyncGenerator[bytes, None]:
         """Yield the archive in pieces that are worth sending: see `_written`."""
@@ -93,6 +105,8 @@ class Archive:
         """
         problems: list[str] = []
         with closing(_writer(self.wanted.format)) as writer:
+            for name, data in self.made:
+                yield writer.begin(name, len(data), datetime.now(UTC)) + writer.data(data) + writer.end()
             async with aclosing(self._files()) as files, aclosing(_ahead(self, files)) as opened:
                 async for file, content in opened:
                     async with aclosing(_entry(self, writer, file, content, problems)) as pieces:
@@ -100,19 +114,21 @@ class Archive:
                             yield piece
             if problems:
                 text = "".join(f"{line}\n" for line in problems).encode("utf-8", "replace")
-                yield writer.begin(f"{self.folder}/{PROBLEMS}", len(text), datetime.now(UTC))
+                yield writer.begin(self.name_of(PROBLEMS), len(text), datetime.now(UTC))
                 yield writer.data(text)
                 yield writer.end()
             for piece in writer.finish():
                 yield piece
 
-    async def _files(self) -> AsyncGenerator[_File, None]:
+    async def _files(self) -> AsyncGenerator[ArchivedFile, None]:
         """Yield the files by name, a page at a time: what changes meanwhile is seen or not, but nothing twice."""
+        for record in self.records:
+            yield record
         after = ""
         while True:
             rows = await self.database.read(lambda c, after=after: self._page(c, after))  # type: ignore[misc]
             for row in rows:
-                yield _File(row["path"], row["size"], row["modified_at"], row["state"] == "final")
+                yield ArchivedFile(row["path"], row["size"], row["modified_at"], row["state"] == "final")
             if len(rows) < PAGE:
                 return
             after = rows[-1]["path"]
@@ -169,10 +185,10 @@ async def _small(archive: Archive, path: str) -> bytes | None:
 
 
 async def _ahead(
-    archive: Archive, files: AsyncGenerator[_File, None]
-) -> AsyncGenerator[tuple[_File, bytes | None], None]:
+    archive: Archive, files: AsyncGenerator[ArchivedFile, None]
+) -> AsyncGenerator[tuple[ArchivedFile, bytes | None], None]:
     """Yield the files in their order, small ones with their bytes, which are read some at a time."""
-    waiting: list[tuple[_File, asyncio.Task[bytes | None] | None]] = []
+    waiting: list[tuple[ArchivedFile, asyncio.Task[bytes | None] | None]] = []
     try:
         async for file in files:
             small = file.size <= SMALL
@@ -196,10 +212,10 @@ async def _ahead(
 
 
 async def _entry(
-    archive: Archive, writer: ArchiveWriter, file: _File, content: bytes | None, problems: list[str]
+    archive: Archive, writer: ArchiveWriter, file: ArchivedFile, content: bytes | None, problems: list[str]
 ) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of one entry; what cannot be had as it should is named in `problems`."""
-    name = entry_name(archive.folder, file.path)
+    name = archive.name_of(file.path)
     if content is not None:
         if file.final and len(content) != file.size:
             problems.append(f"{name}: has {len(content)} bytes, not {file.size}")

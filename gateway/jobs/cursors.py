@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from gateway.errors import InvalidRequest
 from gateway.jobs.pointers import refuse_query
@@ -29,18 +30,28 @@ def decode(cursor: str, kind: str, *types: type) -> tuple[str | int, ...]:
     InvalidRequest
         It was not made for this list and order.
     """
-    try:
-        if len(cursor) > _MAX:
-            raise ValueError
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        found = json.loads(text.decode())
-    except (ValueError, binascii.Error, RecursionError):
-        raise _refuse() from None
+    found = _parse(cursor)
     if not isinstance(found, list) or found[:1] != [kind] or [type(v) for v in found[1:]] != list(types):
         raise _refuse()
     if not all(_is_storable(value) for value in found):
         raise _refuse()
     return tuple(found[1:])
+
+
+def kind_of(cursor: str) -> str | None:
+    """Return the kind that a cursor says it is of; raises `InvalidRequest` where it is none."""
+    found = _parse(cursor)
+    return found[0] if isinstance(found, list) and found and isinstance(found[0], str) else None
+
+
+def _parse(cursor: str) -> Any:
+    try:
+        if len(cursor) > _MAX:
+            raise ValueError
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return json.loads(text.decode())
+    except (ValueError, binascii.Error, RecursionError):
+        raise _refuse() from None
 
 
 def _is_storable(value: str | int) -> bool:

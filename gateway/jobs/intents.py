@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import Connection
 
-from gateway.db import dependencies, events
+from gateway.db import cleanings, dependencies, events
 from gateway.db import jobs as table
 from gateway.errors import Conflict
 from gateway.jobs.views import Row
 from gateway.model.states import ENDED, State
 
 CANCELLABLE = tuple(state for state in State if state not in ENDED)
+FOLDER_STAYS = timedelta(days=1)
+"""How long the folder of a job that was deleted stays on its target, where nothing is in it only."""
 DELETABLE = tuple(state for state in State if state in ENDED | {State.DRAFT})
 
 
@@ -61,5 +65,6 @@ def delete(connection: Connection, row: Row) -> None:
         raise Conflict(f"only a job that has ended can be deleted, and this one is {state}: cancel it first")
     if others := dependencies.waiting(connection, row["id"]):
         raise Conflict(f"{len(others)} jobs wait for this one, {others[0]} among them: cancel them first")
+    cleanings.ask_if_settled(connection, row["id"], row["lane"], table.now() + FOLDER_STAYS)
     table.delete(connection, row["id"])
     events.append(connection, None, row["owner"], "deleted", {"id": row["id"]}, at=table.now())

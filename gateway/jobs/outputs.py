@@ -15,6 +15,7 @@ from gateway.db.database import Database
 from gateway.errors import NotFound, StoreError
 from gateway.jobs import cursors
 from gateway.jobs.pointers import refuse_query
+from gateway.jobs.retention import removed_by
 from gateway.jobs.service import owned
 from gateway.jobs.views import Row, output_of
 from gateway.model.job import OutputFile, OutputFolder, OutputPage
@@ -140,7 +141,8 @@ class OutputService:
 
         row, chosen, found = await self.database.read(read)
         if found is None:
-            raise NotFound(f"the job has no output {path[:200]!a} in store {chosen['store']}")
+            gone = await self.database.read(lambda c: removed_by(c, job_id, chosen["store"], path))
+            raise NotFound(f"the job has no output {path[:200]!a} in store {chosen['store']}", hint=gone)
         place = Place(job_id, row["owner"], row["case"], chosen["path"])
         backend = self._backend(chosen["store"])
         size, modified_at = found["size"], found["modified_at"]

@@ -16,6 +16,7 @@ from gateway.compute.script import ScriptRequest, asked_for, library_of, render
 from gateway.compute.target import Target, TargetPaths
 from gateway.db import jobs as table
 from gateway.db.database import Database
+from gateway.db.tables import job_stores
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.jobs.acceptance import Acceptance, Accepted
 from gateway.jobs.rows import check_dependencies, new_row
@@ -135,7 +136,8 @@ def _configured_paths(target: Target) -> TargetPaths:
 
 def _job(row: Mapping[str, Any], accepted: Accepted) -> Job:
     empty: dict[str, Any] = dict.fromkeys(Job.model_fields)
-    stores = [{"store": item.store, "state": OutputsState.NONE, "count": 0, "bytes": 0} for item in accepted.stores]
+    none = dict.fromkeys(job_stores.c.keys()) | {"state": OutputsState.NONE, "count": 0, "bytes": 0}
+    stores = [none | {"store": item.store} for item in accepted.stores]
     specification = accepted.specification
     waits_for = {"after_success": specification.after_success, "after_end": specification.after_end}
     made = {"version": 1, "attempt": 1, "hold": False, "created_at": table.now()}

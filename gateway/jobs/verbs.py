@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection
 
 from gateway.compute.target import Target
-from gateway.db import events
+from gateway.db import behind, events
 from gateway.db import jobs as table
 from gateway.db.database import Database
 from gateway.errors import Conflict
@@ -71,23 +71,38 @@ class Verbs:
         return await self._carry_out(intent, job_id, owner, version)
 
     async def sync(self, job_id: str, owner: str, version: int | None = None) -> Job:
-        """Ask for a pass of all outputs now; raises `Conflict` unless the job is running or finalizing."""
+        """Ask for a pass of all outputs now, or, once the job has ended, for another try at what is missing.
+
+        Raises
+        ------
+        Conflict
+            It has not begun, nothing of it is missing, or what is missing is nowhere any more.
+        """
 
         def intent(connection: Connection, row: Row) -> None:
-            if row["state"] not in (State.RUNNING, State.FINALIZING):
-                raise Conflict(f"only a running job has outputs to copy, and this one is {row['state']}")
-            _ask(connection, row, "sync_requested", sync_requested_at=table.now())
+            if State(row["state"]) in ENDED:
+                _bring_again(connection, row)
+            elif row["state"] in (State.RUNNING, State.FINALIZING):
+                _ask(connection, row, "sync_requested", sync_requested_at=table.now())
+            else:
+                raise Conflict(f"only a job that runs or ran has outputs to copy, and this one is {row['state']}")
 
-        return await self._carry_out(intent, job_id, owner, version)
+        return await self._carry_out(intent, job_id, owner, version, ended=True)
 
     async def _carry_out(
-        self, intent: Callable[[Connection, Row], None], job_id: str, owner: str, version: int | None
+        self,
+        intent: Callable[[Connection, Row], None],
+        job_id: str,
+        owner: str,
+        version: int | None,
+        *,
+        ended: bool = False,
     ) -> Job:
         def write(connection: Connection) -> tuple[str, Job]:
             row = owned(connection, job_id, owner, version)
             table.state_of(connection, job_id)  # locked from here: the engine writes too
             row = owned(connection, job_id, owner, version)
-            if State(row["state"]) in ENDED:
+            if State(row["state"]) in ENDED and not ended:
                 raise Conflict(f"the job has ended already: {row['state']}")
             intent(connection, row)
             return row["lane"], read_job(connection, owned(connection, job_id, owner))
@@ -101,6 +116,24 @@ def _seen(row: Row) -> State:
     """Return the state, or the one before it became unknown."""
     state = State(row["state"])
     return State(row["last_state"]) if state is State.UNKNOWN and row["last_state"] else state
+
+
+def _bring_again(connection: Connection, row: Row) -> None:
+    """Have what an ended job left brought at once to those of its stores that do not have everything."""
+    attempt = table.get_attempt(connection, row["id"], row["attempt"])
+    if attempt is None or attempt["claimed_at"] is None:
+        raise Conflict("nothing of the job ever ran, so that there is nothing to copy")
+    places = table.stores_of(connection, [row["id"]]).get(row["id"], [])
+    missing = [place["store"] for place in places if place["state"] in behind.UNSETTLED]
+    if not missing:
+        raise Conflict("everything that the job left is in its stores")
+    reasons = {store: behind.gone(connection, row["id"], store) for store in missing}
+    wanted = [store for store, reason in reasons.items() if reason is None]
+    if not wanted:
+        raise Conflict(f"there is nothing to copy from any more: {reasons[missing[0]]}")
+    at = table.now()
+    behind.schedule(connection, row["id"], at, wanted)
+    _ask(connection, row, "sync_requested")
 
 
 def _ask(connection: Connection, row: Row, kind: str, **columns: object) -> None:

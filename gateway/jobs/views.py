@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from gateway.model.job import (
     Progress,
     StoreOutputs,
 )
-from gateway.model.states import OutputsState, worst_outputs
+from gateway.model.states import ENDED, OutputsState, State, worst_outputs
 
 API = "/api/v1"
 Row = RowMapping | Mapping[str, Any]
@@ -71,10 +72,8 @@ def job_of(row: Row, stores: Sequence[Row], waits_for: Mapping[str, Sequence[str
         Ids of the jobs that it waits for, by kind (``after_success``, ``after_end``).
     """
     waits_for = waits_for or {}
-    per_store = {
-        item["store"]: StoreOutputs(state=OutputsState(item["state"]), count=item["count"], bytes=item["bytes"])
-        for item in stores
-    }
+    ended = State(row["state"]) in ENDED
+    per_store = {item["store"]: store_of(item, ended=ended) for item in stores}
     progress = row["progress"]
     return Job(
         **{name: row[name] for name in _PLAIN},
@@ -82,15 +81,67 @@ def job_of(row: Row, stores: Sequence[Row], waits_for: Mapping[str, Sequence[str
         after_success=waits_for.get("after_success", ()),
         after_end=waits_for.get("after_end", ()),
         progress=Progress.model_validate(progress) if progress else None,
-        outputs=OutputsSummary(
-            state=worst_outputs([item.state for item in per_store.values()]),
-            count=sum(item.count for item in per_store.values()),
-            bytes=sum(item.bytes for item in per_store.values()),
-            stores=per_store,
-        ),
+        outputs=summary_of(per_store),
         spec=row.get("spec"),
         links=job_links(row["id"]),
     )
+
+
+def store_of(item: Row, *, ended: bool) -> StoreOutputs:
+    """Return what stands in one store; how far it is behind counts only until the job has ended."""
+    found = StoreOutputs(
+        state=OutputsState(item["state"]),
+        count=item["count"],
+        bytes=item["bytes"],
+        problem=item["problem"],
+        rescue_at=item["rescue_at"],
+        verdict=item["verdict"],
+        verified_at=item["verified_at"],
+    )
+    if ended or item["backlog_at"] is None:
+        return found
+    oldest = item["oldest_unsent"]
+    return found.model_copy(
+        update={
+            "backlog": item["backlog"],
+            "backlog_files": item["backlog_files"],
+            "oldest": oldest,
+            "lag": 0.0 if oldest is None else round(max(0.0, (datetime.now(UTC) - oldest).total_seconds()), 1),
+            "behind": item["behind"] > 0,
+        }
+    )
+
+
+def summary_of(stores: Mapping[str, StoreOutputs]) -> OutputsSummary:
+    """Return what stands in all stores together: the worst of them, where they differ."""
+    items = list(stores.values())
+    return OutputsSummary(
+        state=worst_outputs([item.state for item in items]),
+        count=sum(item.count for item in items),
+        bytes=sum(item.bytes for item in items),
+        backlog=max((item.backlog for item in items if item.backlog is not None), default=None),
+        backlog_files=max((item.backlog_files for item in items if item.backlog_files is not None), default=None),
+        oldest=min((item.oldest for item in items if item.oldest is not None), default=None),
+        lag=max((item.lag for item in items if item.lag is not None), default=None),
+        behind=any(item.behind for item in items),
+        problem=next((item.problem for item in items if item.problem is not None), None),
+        rescue_at=min((item.rescue_at for item in items if item.rescue_at is not None), default=None),
+        **_verified(items),
+        stores=dict(stores),
+    )
+
+
+_VERDICTS = ("failed", "incomplete", "verified")
+"""From the worst to the best."""
+
+
+def _verified(items: Sequence[StoreOutputs]) -> dict[str, Any]:
+    """Return the worst verdict and the oldest time; nothing where a store was never verified."""
+    moments = [item.verified_at for item in items if item.verified_at is not None]
+    if not items or len(moments) < len(items):
+        return {}
+    found = {item.verdict for item in items}
+    return {"verdict": next((word for word in _VERDICTS if word in found), None), "verified_at": min(moments)}
 
 
 _MADE = {"values", "after_success", "after_end", "progress", "outputs", "spec", "links", "changes", "preview"}
@@ -112,8 +163,15 @@ def attempt_of(row: Row) -> Attempt:
 
 
 def event_of(row: Row) -> Event:
-    """Return an event."""
-    return Event(sequence=row["sequence"], job_id=row["job_id"], at=row["at"], kind=row["kind"], data=row["data"])
+    """Return an event; the token of a run, which proves whose records are its own, is nobody else's business."""
+    plain = {name: row[name] for name in ("sequence", "job_id", "at", "kind", "data")}
+    return Event(**plain, evidence=_without_tokens(row["evidence"]) if row["evidence"] else None)
+
+
+def _without_tokens(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_tokens(item) for key, item in value.items() if key != "token"}
+    return [_without_tokens(item) for item in value] if isinstance(value, list) else value
 
 
 def output_of(row: Row, first_store: str) -> OutputFile:

@@ -38,15 +38,41 @@ class Progress(Answer):
 
 
 class StoreOutputs(Answer):
-    """What stands in one store."""
+    """What stands in one store, and how far it is behind what a job that has not ended wrote.
+
+    Attributes
+    ----------
+    backlog, backlog_files
+        Bytes and files that are wanted and not there; null where nothing is known, and once the job has ended.
+    oldest, lag
+        Since when, and for how many seconds, the oldest of them has waited.
+    behind
+        Whether that is longer than its passes explain.
+    problem
+        Why not everything is there.
+    rescue_at
+        When the gateway tries again to bring what is missing; null: it does not.
+    verdict, verified_at
+        What the last verification of what stands there came to (``verified``, ``failed``, ``incomplete``), and when;
+        of all stores together only where each of them was looked at.
+    """
 
     state: OutputsState = OutputsState.NONE
     count: int = 0
     bytes: int = 0
+    backlog: int | None = None
+    backlog_files: int | None = None
+    oldest: Time | None = None
+    lag: float | None = None
+    behind: bool = False
+    problem: str | None = None
+    rescue_at: Time | None = None
+    verdict: str | None = None
+    verified_at: Time | None = None
 
 
 class OutputsSummary(StoreOutputs):
-    """What stands in all stores of a job; `state` is that of the worst."""
+    """What stands in all stores of a job; `state`, backlog and lag are those of the worst."""
 
     stores: dict[str, StoreOutputs] = Field(default_factory=dict)
 
@@ -168,13 +194,18 @@ class BulkPage(Answer):
 
 
 class Event(Answer):
-    """Something that happened to a job. `sequence` grows over all jobs without exception."""
+    """Something that happened to a job. `sequence` grows over all jobs without exception.
+
+    `evidence` is what a change of the state rests on: the job's own record, the scheduler's word; null where there is
+    none, as for what people asked.
+    """
 
     sequence: int
     job_id: str | None = None
     at: Time
     kind: str
     data: dict[str, Any] = Field(default_factory=dict)
+    evidence: dict[str, Any] | None = None
 
 
 class EventPage(Answer):

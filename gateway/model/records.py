@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 MAX_FINAL = 64 * 1024
 """Bytes of a final record; a longer one is not believed."""
+
+MAX_SYNC = 16 * 1024
+"""Bytes of what the syncer says of its stores; more is not believed."""
 
 OUTCOMES = frozenset({"ended", "stopped", "not_started"})
 FINAL_REASONS = frozenset(
@@ -30,6 +34,7 @@ FINAL_REASONS = frozenset(
 
 _TOKEN = re.compile(r"[0-9a-f]{32}\Z")
 _SCHEDULER_ID = re.compile(r"[!-~]{1,200}\Z")
+_MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)[0-9]{0,3}Z\Z")
 _CLAIM = re.compile(r"scheduler_id=([!-~]{1,200})\ntoken=([0-9a-f]{32})\n?\Z")
 
 
@@ -88,6 +93,32 @@ class FinalRecord:
     def as_json(self) -> dict[str, Any]:
         """Return the record in its own shape, ready for JSON."""
         return {"version": 1, **asdict(self), "passes": [asdict(item) for item in self.passes]}
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """What one store lacks of what a job wrote, as the node says.
+
+    Attributes
+    ----------
+    bytes, files
+        None where the node does not know.
+    lag
+        Seconds that the oldest of them had waited, by the node's clock alone; None where nothing waits.
+    """
+
+    store: str
+    bytes: int | None
+    files: int | None
+    lag: float | None
+
+
+@dataclass(frozen=True)
+class SyncRecord:
+    """How far the stores of a run are behind (``sync.json``)."""
+
+    token: str
+    stores: tuple[Unsent, ...]
 
 
 def parse_claim(text: str) -> Claim | None:
@@ -238,3 +269,38 @@ def _passes(raw: Any) -> tuple[PassRecord, ...]:
         )
         for take in takers
     )
+
+
+def parse_sync(content: bytes) -> SyncRecord | None:
+    """Read what the syncer says of its stores; None where it cannot be believed."""
+    try:
+        raw = _json(content) if len(content) <= MAX_SYNC else None
+        if not isinstance(raw, dict):
+            return None
+        take = _Taker(raw)
+        take.whole("version", 1, 1)
+        stores = raw.get("stores")
+        if not isinstance(stores, list) or len(stores) > 64 or not all(isinstance(item, dict) for item in stores):
+            return None
+        at = _moment(take, "at")
+        found = tuple(_unsent(_Taker(item), at) for item in stores)
+        return SyncRecord(take.text("token", 32, _TOKEN), found)
+    except ValueError:
+        return None
+
+
+def _unsent(take: _Taker, at: datetime) -> Unsent:
+    """Read one store; a backlog that is not told is not known."""
+    size = None if take.raw.get("backlog_bytes") is None else take.whole("backlog_bytes", 0, 2**62)
+    files = None if take.raw.get("backlog_files") is None else take.whole("backlog_files", 0, 2**40)
+    lag = None
+    if take.raw.get("oldest") is not None:
+        lag = max(0.0, (at - _moment(take, "oldest")).total_seconds())
+    return Unsent(take.text("store", 64), size, files, lag)
+
+
+def _moment(take: _Taker, key: str) -> datetime:
+    match = _MOMENT.match(take.text(key, 40))
+    if match is None:
+        raise ValueError(f"{key} is no moment")
+    return datetime.fromisoformat(match[1]).replace(tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 MAX_FOLDER = 100
 """Characters of the folder's name."""
@@ -17,6 +18,12 @@ def entry_name(folder: str, path: str) -> str:
     characters become ``%`` and hexadecimal digits, as in URLs; two outputs never get one name.
     """
     return "/".join([folder, *(_part(part) for part in path.split("/"))])
+
+
+def root_name(path: str, taken: Collection[str]) -> str:
+    """Return the name of an entry at an archive's root; what would have one of the names `taken` gets another."""
+    name = "/".join(_part(part) for part in path.split("/"))
+    return name[:-1] + f"%{ord(name[-1]):02X}" if name in taken else name
 
 
 def _part(name: str) -> str:

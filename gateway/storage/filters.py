@@ -50,6 +50,8 @@ _RESERVED_LINES = (f"- /{RESERVED}/**", f"- /{RESERVED}")
 # Each `**` in the middle doubles the glob lines; from here on it is a regular expression, for which rclone
 # walks every folder.
 _MAX_DEPTHS_AS_GLOBS = 3
+# That many rules of a transfer have an order of their own where time is short.
+_MAX_URGENT = 8
 _GLOB_SPECIAL = frozenset("{}?[]\\")
 _RCLONE_ESCAPE = "\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}"
 _RCLONE_ESCAPED = frozenset(
@@ -75,7 +77,8 @@ class OutputRule:
     content_type
         Media type stored with each file; None leaves it to the store.
     follow
-        Whether readers are offered the file as a growing log. No part in filtering.
+        The file is only ever appended to: readers are offered it as a growing log, and while the payload runs it
+        is sent up to the end of its last whole line. No part in filtering.
     when
         ``running``: in background and final passes; ``end``: in final passes only.
     """
@@ -103,6 +106,11 @@ class Transfer:
     running, final
         Lines for ``--filter-from`` in background and final passes; `running` is empty where there is nothing
         to copy before the end.
+    follow
+        Its files are only ever appended to.
+    urgent
+        Where it has several rules: lines for what the first, the first two, … of them take at the end. Where time is
+        short, that is copied first.
     """
 
     source_folder: str
@@ -110,6 +118,8 @@ class Transfer:
     content_type: str | None
     running: tuple[str, ...]
     final: tuple[str, ...]
+    follow: bool = False
+    urgent: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -207,8 +217,8 @@ def _collision_sentence(first: OutputRule, second: OutputRule) -> str:
 def plan_transfers(outputs: Sequence[OutputRule], exclude: Sequence[str]) -> tuple[Transfer, ...]:
     """The rclone runs that bring every file to where `land` says, each path written by only one of them.
 
-    Without `outputs` that is one run over the whole folder, otherwise one for each way of moving files and
-    each content type.
+    Without `outputs` that is one run over the whole folder, otherwise one for each way of moving files, each
+    content type, and what is followed or not.
 
     Raises
     ------
@@ -227,11 +237,14 @@ def plan_transfers(outputs: Sequence[OutputRule], exclude: Sequence[str]) -> tup
     transfers = []
     for (source, destination), rules in groups.items():
         opening = _opening(source, destination, excluded)
-        for content_type in dict.fromkeys(rule.content_type for rule, _ in rules):
-            mine = [(rule.content_type == content_type, rule.when, below) for rule, below in rules]
+        for kind in dict.fromkeys((rule.content_type, rule.follow) for rule, _ in rules):
+            mine = [((rule.content_type, rule.follow) == kind, rule.when, below) for rule, below in rules]
             running = _filter(opening, [(own and when == "running", below) for own, when, below in mine])
             final = _filter(opening, [(own, below) for own, _, below in mine])
-            transfers.append(Transfer("/".join(source), "/".join(destination), content_type, running, final))
+            urgent = _urgent(opening, [(own, below) for own, _, below in mine])
+            transfers.append(
+                Transfer("/".join(source), "/".join(destination), kind[0], running, final, kind[1], urgent)
+            )
     return tuple(transfers)
 
 
@@ -253,6 +266,12 @@ def _filter(opening: Sequence[str], rules: Sequence[tuple[bool, tuple[Segment, .
         return ()
     lines = [line for taken, below in rules for line in _lines("+" if taken else "-", below)]
     return (*dict.fromkeys((*opening, *lines)), "- **")
+
+
+def _urgent(opening: Sequence[str], rules: Sequence[tuple[bool, tuple[Segment, ...]]]) -> tuple[tuple[str, ...], ...]:
+    """Filters of what the first, the first two, … of several rules take."""
+    own = [index for index, (taken, _) in enumerate(rules) if taken][:_MAX_URGENT]
+    return tuple(_filter(opening, rules[: index + 1]) for index in own[: len(own) - 1])
 
 
 def _lines(sign: str, segments: Sequence[Segment]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,10 @@ class ManifestFile:
     ----------
     digest
         ``sha256:…``; None until it is known.
+    source
+        Where it was found, relative to the job's folder; None where nobody said.
+    md5
+        32 hexadecimal digits of the same bytes, which stores list; it is compared with them, and never signed.
     """
 
     path: str
@@ -36,6 +40,8 @@ class ManifestFile:
     modified_at: datetime | None = None
     digest: str | None = None
     content_type: str | None = None
+    source: str | None = field(default=None, compare=False)
+    md5: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -153,15 +159,15 @@ def parse_manifest(
     )
 
 
-def files_of_rows(rows: Iterable[Any], destination: str) -> tuple[ManifestFile, ...]:
-    """Turn rows of ``rclone lsjson`` into files below `destination`.
+def files_of_rows(rows: Iterable[Any], destination: str, source: str = "") -> tuple[ManifestFile, ...]:
+    """Turn rows of ``rclone lsjson`` over the folder `source` into files below `destination`.
 
     Raises
     ------
     ValueError
         A row is not one.
     """
-    return tuple(_file(_mapping(row, "a file"), destination) for row in rows)
+    return tuple(_file(_mapping(row, "a file"), destination, source) for row in rows)
 
 
 def compare(claimed: Mapping[str, ManifestFile], stored: Mapping[str, StoredObject]) -> Comparison:
@@ -205,27 +211,34 @@ def _transfer(item: Mapping[str, Any], planned: PlannedTransfer | None) -> Manif
         source,
         destination,
         _number(item.get("exit_status"), "exit_status"),
-        files_of_rows(rows, destination),
+        files_of_rows(rows, destination, source),
     )
 
 
-def _file(row: Mapping[str, Any], destination: str) -> ManifestFile:
+def _file(row: Mapping[str, Any], destination: str, source: str) -> ManifestFile:
     below = _text(row.get("Path"), "Path", limit=4096)
     path = _clean(f"{destination}/{below}" if destination else below)
     if path.split("/", 1)[0] == RESERVED:
         raise ValueError(f"the manifest names {RESERVED!r}, which is reserved for the gateway")
     hashes = row.get("Hashes")
-    sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
-    return ManifestFile(path, _number(row.get("Size"), "Size"), _time(row.get("ModTime")), _digest(sha256))
+    sha256 = _digest(hashes.get("sha256"), 64) if isinstance(hashes, dict) else None
+    return ManifestFile(
+        path,
+        _number(row.get("Size"), "Size"),
+        _time(row.get("ModTime")),
+        sha256 and f"sha256:{sha256}",
+        source=f"{source}/{below}" if source else below,
+        md5=_digest(hashes.get("md5"), 32) if isinstance(hashes, dict) else None,
+    )
 
 
-def _digest(value: Any) -> str | None:
+def _digest(value: Any, length: int) -> str | None:
     if value in (None, ""):
         return None
-    text = _text(value, "sha256").lower()
-    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
-        raise ValueError("the manifest holds something that is not a SHA-256")
-    return f"sha256:{text}"
+    text = _text(value, "a digest").lower()
+    if len(text) != length or not set(text) <= set("0123456789abcdef"):
+        raise ValueError("the manifest holds something that is not a digest")
+    return text
 
 
 def _folder(value: Any, what: str) -> str:

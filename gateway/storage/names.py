@@ -17,6 +17,7 @@ _PICTURES = {**{chr(code): chr(0x2400 + code) for code in range(32)}, "\x7f": "\
 _FROM_PICTURES = {picture: character for character, picture in _PICTURES.items()}
 _ESCAPED = frozenset({ESCAPE, "\N{FULLWIDTH SOLIDUS}", *_FROM_PICTURES})
 _INVALID_BYTE = re.compile(f"{ESCAPE}(?:{ESCAPE}|([0-9A-F]{{2}}))")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WIDE_BACKSLASH, _WIDE_PERIOD = "\N{FULLWIDTH REVERSE SOLIDUS}", "\N{FULLWIDTH FULL STOP}"
 MAX_PATH_BYTES = 4096
 
@@ -38,7 +39,7 @@ def clean_path(path: str, *, empty: bool = False) -> str:
         return path
     names = path.split("/")
     bad = any(name in ("", ".", "..") for name in names) or len(path) > MAX_PATH_BYTES
-    if bad or any(ord(character) < 32 or character == "\x7f" for character in path):
+    if bad or _CONTROL.search(path):
         raise StoreError(f"{path[:200]!a} is not a path below the job's outputs")
     try:
         path.encode()

@@ -16,7 +16,7 @@ What bash leaves to the locale, the version or chance is refused (`FilterError`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -93,6 +93,18 @@ class Pattern:
                 break
             fixed.append(name)
         return tuple(fixed)
+
+    @property
+    def beginning(self) -> str:
+        """The characters that every path begins with that matches."""
+        folder = "".join(f"{name}/" for name in self.fixed_folder())
+        segment = self.segments[len(self.fixed_folder())]
+        return folder + _leading(segment)
+
+    @property
+    def ending(self) -> str:
+        """The characters that every path ends with that matches."""
+        return _leading(reversed(self.segments[-1]))[::-1]
 
 
 def matches(pattern: str, path: str) -> bool:
@@ -220,6 +232,16 @@ def _character_class(name: str, at: int, pattern: str) -> tuple[CharacterClass, 
         # No class matches a slash, also not in the middle of a range.
         ranges += [(low, "."), ("0", high)] if low < "/" < high else [(low, high)]
     return CharacterClass(tuple(ranges), negated), at + 1
+
+
+def _leading(tokens: Iterable[Token]) -> str:
+    """The characters before the first wildcard."""
+    found: list[str] = []
+    for token in tokens:
+        if not isinstance(token, str):
+            break
+        found.append(token)
+    return "".join(found)
 
 
 def _literal(segment: Segment) -> str | None:

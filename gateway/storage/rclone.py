@@ -18,9 +18,10 @@ from typing import Any
 
 from gateway.compute.rclone_program import own_rclone
 from gateway.compute.transport.base import RcloneRemote
-from gateway.errors import NotFound, StoreError, StoreUnreachable
+from gateway.errors import NotFound, ObjectArchived, StoreError, StoreUnreachable
 from gateway.storage import lifeline
 
+ASK_FIRST = "it is in the store's archive tier: ask the store's administrator to bring it back, which takes hours"
 SOURCE_MISSING = 3
 NOTHING_TRANSFERRED = 9
 NAMES = ("--local-encoding", "Raw", "--sftp-encoding", "Raw", "--no-unicode-normalization")
@@ -117,6 +118,8 @@ class RcloneResult:
         text = f"{what}: {self.message or 'rclone failed'}"
         if any(_UNREACHABLE.search(line.message) for line in self.messages):
             return StoreUnreachable(text)
+        if any("InvalidObjectState" in line.message for line in self.messages):
+            return ObjectArchived(what, hint=ASK_FIRST)
         if self.exit_status in (SOURCE_MISSING, 4) or any(_MISSING.search(line.message) for line in self.messages):
             return NotFound(text)
         return StoreError(text)
@@ -201,6 +204,7 @@ class Rclone:
         data: bytes | None = None,
         timeout: float | None = None,
         on_line: Callable[[LogLine], None] | None = None,
+        on_stats: Callable[[Mapping[str, Any]], None] | None = None,
         max_output: int = _MAX_OUTPUT,
     ) -> RcloneResult:
         """Run rclone to its end.
@@ -217,6 +221,8 @@ class Rclone:
             Seconds; then the run is killed.
         on_line
             Called for each line of the log.
+        on_stats
+            Called with each of its statistics.
         max_output
             Bytes of standard output; more is an error.
 
@@ -229,7 +235,7 @@ class Rclone:
         """
         chunks: list[bytes] = []
         total = 0
-        session = _Session(self.binary, arguments, remotes or {}, on_line)
+        session = _Session(self.binary, arguments, remotes or {}, on_line, on_stats)
         try:
             async with asyncio.timeout(timeout), session.started(data) as process:
                 assert process.stdout is not None
@@ -252,7 +258,7 @@ class Rclone:
         StoreError, StoreUnreachable, NotFound
             It ended badly; after what it had printed. `what` says what was tried.
         """
-        session = _Session(self.binary, arguments, remotes or {}, None)
+        session = _Session(self.binary, arguments, remotes or {})
         async with session.started(None) as process:
             assert process.stdout is not None
             while chunk := await process.stdout.read(1024 * 1024):
@@ -270,11 +276,13 @@ class _Session:
         binary: Path,
         arguments: Sequence[str],
         remotes: Mapping[str, RcloneRemote],
-        on_line: Callable[[LogLine], None] | None,
+        on_line: Callable[[LogLine], None] | None = None,
+        on_stats: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._argv = [str(binary), *_BOUNDS, *arguments]
         self._remotes = remotes
         self._on_line = on_line
+        self._on_stats = on_stats
         self._messages: deque[LogLine] = deque(maxlen=_KEPT_MESSAGES)
         self._stats: Mapping[str, Any] = {}
         self._helpers: list[asyncio.Task[None]] = []
@@ -345,6 +353,8 @@ class _Session:
         found, stats = parse_log_line(line, secrets)
         if stats is not None:
             self._stats = stats
+            if self._on_stats is not None:
+                self._on_stats(stats)
         elif found is not None:
             if found.level != "info":
                 self._messages.append(found)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gateway.compute.transport.base import RcloneRemote, Transport
 from gateway.errors import NotFound, StoreError
@@ -18,7 +18,7 @@ from gateway.storage.digests import remote_digests
 from gateway.storage.filters import Transfer
 from gateway.storage.manifest import ManifestFile, files_of_rows
 from gateway.storage.names import clean_path
-from gateway.storage.rclone import NAMES, SOURCE_MISSING, LogLine, Rclone, address
+from gateway.storage.rclone import NAMES, SOURCE_MISSING, LogLine, Rclone, RcloneResult, address
 from gateway.storage.stores.base import Place, Store
 
 _SOURCE, _STORE = "SOURCE", "STORE"
@@ -53,6 +53,21 @@ class RelayOptions:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What a pass found to copy and has not copied."""
+
+    files: int = 0
+    bytes: int = 0
+
+    @classmethod
+    def of(cls, stats: Mapping[str, Any]) -> Self:
+        """Read rclone's statistics."""
+        numbers = [stats.get(name) for name in ("totalTransfers", "transfers", "totalBytes", "bytes")]
+        total, done, size, sent = (int(n) if isinstance(n, int | float) else 0 for n in numbers)
+        return cls(max(0, total - done), max(0, size - sent))
+
+
+@dataclass(frozen=True)
 class TransferResult:
     """How one transfer of a pass ended.
 
@@ -64,12 +79,15 @@ class TransferResult:
         What was copied: the path in the place, and its size in bytes.
     message
         The cause of a failure in one sentence.
+    growing
+        Whether nothing failed but files that were being written to.
     """
 
     transfer: Transfer
     exit_status: int
     copied: tuple[tuple[str, int], ...] = ()
     message: str | None = None
+    growing: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,12 @@ class RelayResult:
     def exit_status(self) -> int:
         """The worst exit status."""
         return max((result.exit_status for result in self.transfers), default=0)
+
+    @property
+    def growing(self) -> bool:
+        """Whether nothing failed but files that were being written to."""
+        failed = [result for result in self.transfers if result.exit_status]
+        return bool(failed) and all(result.growing for result in failed)
 
     @property
     def copied(self) -> list[tuple[str, int]]:
@@ -103,6 +127,8 @@ async def relay_pass(
     final: bool,
     options: RelayOptions | None = None,
     rclone: Rclone | None = None,
+    on_left: Callable[[Left], None] | None = None,
+    again: Collection[ManifestFile] = (),
 ) -> RelayResult:
     """Copy what the transfers take from a job's folder to its place in a store.
 
@@ -115,6 +141,10 @@ async def relay_pass(
         The job's folder: a local folder, or what `Transport.relay_source` gave.
     final
         The payload is over: look at every file. Otherwise only at those that have settled.
+    on_left
+        Called every few seconds with what the current transfer found to copy and has not copied.
+    again
+        Only these files, as `build_manifest` found them, and whatever the store has in their places.
 
     Raises
     ------
@@ -126,9 +156,21 @@ async def relay_pass(
     remotes = {_SOURCE: source, _STORE: await store.relay_remote(place)}
     results = []
     for transfer in transfers:
-        if lines := transfer.final if final else transfer.running:
-            results.append(await _copy(rclone, remotes, transfer, lines, final, options))
+        lines: Sequence[str] | None = transfer.final if final else transfer.running
+        choice = ["--filter-from"]
+        if again:
+            lines, choice = _named(transfer, again), ["--ignore-times", "--files-from-raw"]
+        if lines:
+            results.append(await _copy(rclone, remotes, transfer, lines, final, options, choice, on_left))
     return RelayResult(tuple(results))
+
+
+def _named(transfer: Transfer, files: Collection[ManifestFile]) -> list[str]:
+    """Return the names, below the transfer's source folder, of those files that this transfer brings."""
+    start = f"{transfer.destination_folder}/" if transfer.destination_folder else ""
+    names = [file.path.removeprefix(start) for file in files if file.path.startswith(start)]
+    sources = {file.source for file in files}
+    return [name for name in names if _below(transfer.source_folder, name) in sources]
 
 
 async def _copy(
@@ -138,6 +180,8 @@ async def _copy(
     lines: Sequence[str],
     final: bool,
     options: RelayOptions,
+    choice: Sequence[str],
+    on_left: Callable[[Left], None] | None,
 ) -> TransferResult:
     try:
         if not await _is_real_folder(rclone, remotes[_SOURCE], transfer.source_folder):
@@ -150,18 +194,28 @@ async def _copy(
         if line.object is not None and line.size is not None and line.message.startswith("Copied"):
             copied.append((_below(transfer.destination_folder, line.object), line.size))
 
+    def note_left(stats: Mapping[str, Any]) -> None:
+        if on_left is not None:
+            on_left(Left.of(stats))
+
     async with filter_file(lines) as file:
-        arguments = ["copy", *pass_arguments(transfer, final, options), "--filter-from", str(file)]
+        arguments = ["copy", *pass_arguments(transfer, final, options), *choice, str(file)]
         arguments += [argument for remote in remotes.values() for argument in remote.arguments]
         arguments += [
             address(_SOURCE, remotes[_SOURCE], transfer.source_folder, folder=True),
             address(_STORE, remotes[_STORE], transfer.destination_folder, folder=True),
         ]
         try:
-            result = await rclone.run(arguments, remotes, timeout=options.timeout, on_line=note)
+            result = await rclone.run(arguments, remotes, timeout=options.timeout, on_line=note, on_stats=note_left)
         except StoreError as error:
             return TransferResult(transfer, 1, tuple(copied), error.message)
-    return TransferResult(transfer, result.exit_status, tuple(copied), result.message)
+    return TransferResult(transfer, result.exit_status, tuple(copied), result.message, _only_growing(result))
+
+
+def _only_growing(result: RcloneResult) -> bool:
+    """Say whether every file that was not copied was being written to."""
+    failed = [line for line in result.messages if line.object is not None and line.level in ("error", "critical")]
+    return bool(failed) and all("source file is being updated" in line.message for line in failed)
 
 
 def pass_arguments(transfer: Transfer, final: bool, options: RelayOptions) -> list[str]:
@@ -190,6 +244,8 @@ async def _is_real_folder(rclone: Rclone, source: RcloneRemote, folder: str) -> 
         if result.exit_status:
             error = result.error("looking at the job's folder")
             if result.exit_status == SOURCE_MISSING or isinstance(error, NotFound):
+                if depth == 0:  # nothing can be said of what is not there any more, least of all that it is copied
+                    raise StoreError("the job's folder is not there")
                 return False
             raise error
         if name not in {row["Name"] for row in json.loads(result.stdout)}:
@@ -227,11 +283,13 @@ async def build_manifest(
         rows = await _rows(rclone, source, transfer, digests=local)
         if not local and transport is not None and folder is not None:
             below = f"{folder.rstrip('/')}/{transfer.source_folder}".rstrip("/")
-            digests = await remote_digests(transport, below, {row["Path"]: row["Size"] for row in rows})
+            sizes = {row["Path"]: row["Size"] for row in rows}
+            digests = await remote_digests(transport, below, sizes)
+            md5 = await remote_digests(transport, below, sizes, "md5sum")
             for row in rows:
-                row["Hashes"] = {"sha256": digests.get(row["Path"])}
+                row["Hashes"] = {"sha256": digests.get(row["Path"]), "md5": md5.get(row["Path"])}
         try:
-            files = files_of_rows(rows, transfer.destination_folder)
+            files = files_of_rows(rows, transfer.destination_folder, transfer.source_folder)
         except ValueError as error:
             raise StoreError(f"the job's folder cannot be described: {error}") from None
         for file in files:
@@ -244,7 +302,7 @@ async def _rows(rclone: Rclone, source: RcloneRemote, transfer: Transfer, *, dig
     """Rows of lsjson: the files of one transfer's final pass."""
     async with filter_file(transfer.final) as file:
         arguments = ["lsjson", "-R", "--files-only", "--no-mimetype", "--filter-from", str(file)]
-        arguments += ["--hash", "--hash-type", "sha256"] if digests else []
+        arguments += ["--hash", "--hash-type", "sha256", "--hash-type", "md5"] if digests else []
         where = address(_SOURCE, source, transfer.source_folder, folder=True)
         arguments += [*_SAFE, *source.arguments, where]
         result = await rclone.run(arguments, {_SOURCE: source}, max_output=_MAX_LISTING)

@@ -99,6 +99,7 @@ def signed_manifest(
     at: datetime,
     files: Iterable[ManifestFile],
     missing: Iterable[str] = (),
+    about: Mapping[str, str] | None = None,
 ) -> bytes:
     """Build the content of ``<job-id>/.gateway/manifest.json``.
 
@@ -110,8 +111,11 @@ def signed_manifest(
         What is in the store, checked against its listing.
     missing
         Paths that should be there, and are not.
+    about
+        What else is signed of the job, for a gateway that knows it from nowhere else: ``owner``, ``name``, ``case``,
+        ``target``, ``outcome`` (the state that it ended in).
     """
-    manifest = {
+    manifest: dict[str, Any] = {
         "version": 1,
         "job": job,
         "attempt": attempt,
@@ -121,6 +125,8 @@ def signed_manifest(
         "files": [_row(file) for file in sorted(files, key=lambda file: file.path)],
         "missing": sorted(missing),
     }
+    if about:
+        manifest["about"] = dict(about)
     signature = base64.b64encode(key.sign(canonical(manifest))).decode()
     signed = {"manifest": manifest, "signature": signature, "key": public_key_text(key.public_key())}
     return json.dumps(signed, ensure_ascii=False, indent=1).encode() + b"\n"
@@ -136,17 +142,31 @@ def verify(data: bytes, public_key: Ed25519PublicKey) -> dict[str, Any]:
     ValueError
         It is not a signed manifest, or not one that this key signed.
     """
+    return verify_by_any(data, [public_key_text(public_key)])[0]
+
+
+def verify_by_any(data: bytes, keys: Iterable[str]) -> tuple[dict[str, Any], str]:
+    """Return the manifest in `data`, and which of `keys` (as `public_key_text` writes them) signed it.
+
+    Raises
+    ------
+    ValueError
+        It is not a signed manifest, or none of them signed it.
+    """
     try:
         signed = json.loads(data)
         manifest, signature = signed["manifest"], base64.b64decode(signed["signature"], validate=True)
         if not isinstance(manifest, dict):
             raise TypeError
-        public_key.verify(signature, canonical(manifest))
-    except InvalidSignature:
-        raise ValueError("the manifest was changed, or signed by somebody else") from None
-    except (KeyError, TypeError, ValueError, RecursionError):
+        content = canonical(manifest)
+        hint = signed.get("key")
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise ValueError("this is not a signed manifest") from None
-    return manifest
+    for key in sorted(keys, key=lambda key: key != hint):  # the one that it names is tried first
+        with contextlib.suppress(InvalidSignature, ValueError):
+            read_public_key(key).verify(signature, content)
+            return manifest, key
+    raise ValueError("the manifest was changed, or signed by somebody else")
 
 
 def _row(file: ManifestFile) -> dict[str, Any]:

@@ -24,6 +24,7 @@ gw_start_beside() {
   set -m
   (
     set +m
+    gw_tell_syncer beside
     gw_close_descriptors
     gw_be_beside
     gw_command=("$@")
@@ -33,7 +34,6 @@ gw_start_beside() {
   ) </dev/null 2>/dev/null &
   gw_beside_pid=$!
   set +m
-  if [[ -n $gw_wire ]]; then printf 'beside %s\n' "$gw_beside_pid" >&"$gw_wire"; fi
 }
 
 # Looks after what runs beside the payload: ends it when its time is over. Status 0 when it has ended; gw_beside_status

@@ -41,20 +41,33 @@ gw_main() {
 
 # Sets the first values of everything, and the deadline: the payload must end `reserve` before the walltime is over.
 gw_begin() {
-  local reserve
   gw_stop='' gw_signalled='' gw_terminated='' gw_superseded='' gw_recorded='' gw_problem='' gw_id='' gw_token=''
   gw_runtime='' gw_kind='' gw_claimed_at='' gw_payload_pid='' gw_payload_started_at='' gw_payload_ended_at=''
   gw_exit='' gw_outcome='' gw_reason='' gw_message='' gw_over='' gw_passes='' gw_manifest=false
   gw_syncer='' gw_wire='' gw_place=$gw_folder gw_pulling=0 gw_next_control=0 gw_next_claim=0
   gw_clock
   gw_end=$((gw_time + gw_walltime * 100))
-  gw_hundredths "$gw_reserve" && reserve=$gw_number
-  if ((reserve > gw_walltime * 50)); then reserve=$((gw_walltime * 50)); fi
-  gw_deadline=$((gw_end - reserve)) gw_patience=$reserve
-  if ((gw_patience < 60000)); then gw_patience=60000; fi
+  gw_hundredths "$gw_reserve" && gw_keep_time "$gw_number"
   gw_hundredths "$gw_kill_delay" && gw_kill_time=$gw_number
   gw_begin_beside
   gw_trap_signals
+}
+
+# Sets the deadline so that TIME is left for the final pass, at most half of the walltime.
+gw_keep_time() {
+  local time=$1
+  if ((time > gw_walltime * 50)); then time=$((gw_walltime * 50)); fi
+  gw_deadline=$((gw_end - time))
+  gw_patience=$((time > 60000 ? time : 60000))
+}
+
+# Keeps more time for the final pass than was asked for, where the syncer has seen that it would take longer.
+gw_heed_need() {
+  local need=''
+  { read -r need <"$gw_control/sync.need"; } 2>/dev/null
+  if [[ ! $need =~ ^[1-9][0-9]{0,9}$ ]]; then need=0; fi
+  gw_hundredths "$gw_reserve"
+  gw_keep_time $((need > gw_number ? need : gw_number))
 }
 
 # The scheduler asks the script to end by any of these; some admins' preambles set traps of their own.
@@ -119,6 +132,7 @@ gw_look() {
     gw_next_control=$((gw_time + 100))
     gw_count_word stop
     if ((gw_number > 0)); then : "${gw_stop:=cancelled_by_user}"; fi
+    if [[ -n $gw_syncer ]]; then gw_heed_need; fi
   fi
   if ((gw_time >= gw_deadline)); then : "${gw_stop:=walltime}"; fi
 }
@@ -196,6 +210,7 @@ pull_on_log() {
 # Moves to a folder of this job on the node's own disk, where the admin wants that and the node has it.
 gw_enter_scratch() {
   local text=$gw_scratch name=''
+  rm -f -- "$gw_control/scratch" # an earlier run's
   if [[ -z $text || -n $gw_stop ]]; then return; fi
   if ((gw_nodes > 1)); then
     gw_say "the job has several nodes, which do not share a scratch folder; running in place"
@@ -211,11 +226,12 @@ gw_enter_scratch() {
   fi
   text=${text%/}/$gw_job.$gw_attempt
   rm -rf -- "$text"
-  if mkdir -- "$text" && cp -a -- "$gw_folder/." "$text/"; then
+  if mkdir -- "$text" && cp -a -- "$gw_folder/." "$text/" &&
+    printf '%s %s\n' "$gw_host" "$text" >"$gw_control/scratch"; then # where the results are until they are copied back
     gw_folder=$text
   else
     gw_say "the inputs could not be copied to $text; running in place"
-    rm -rf -- "$text"
+    rm -rf -- "$text" "$gw_control/scratch"
   fi
 }
 
@@ -235,6 +251,8 @@ gw_leave_scratch() {
   if ((status != 0)); then
     gw_message+="${gw_message:+; }not all results could be copied back from $gw_folder on $gw_host"
     gw_place=$gw_folder # nothing is removed
+  else
+    rm -f -- "$gw_control/scratch"
   fi
 }
 

@@ -238,7 +238,7 @@ gw_claim_again() {
   done
   folder=$gw_control/run-$number
   for name in status.jsonl final.json payload.out payload.err pull.log script.log sync.jsonl sync.state \
-    sync.result manifest.json; do
+    sync.json sync.need sync.result manifest.json; do
     if [[ -e $gw_control/$name ]]; then mv -f -- "$gw_control/$name" "$folder/"; fi
   done
   gw_read_claim && [[ $gw_claim_token == "$gw_token" ]] && gw_claimed=again

@@ -9,10 +9,17 @@ gw_start_payload() {
   gw_payload_started_at=$gw_at
   gw_status running "runtime=$gw_runtime"
   set -m
-  (gw_payload) >"$gw_control/payload.out" 2>"$gw_control/payload.err" </dev/null &
+  (
+    gw_tell_syncer payload
+    gw_payload
+  ) >"$gw_control/payload.out" 2>"$gw_control/payload.err" </dev/null &
   gw_payload_pid=$!
   set +m
-  if [[ -n $gw_wire ]]; then printf 'payload %s\n' "$gw_payload_pid" >&"$gw_wire"; fi
+}
+
+# Tells the syncer this process's number, before anything is started that must not outlive the script. Arguments: WORD
+gw_tell_syncer() {
+  if [[ -n $gw_wire ]]; then printf '%s %s\n' "$1" "$BASHPID" >&"$gw_wire"; fi
 }
 
 # The shell that becomes, or waits for, the payload. A signal to the whole session must not end it before its child.

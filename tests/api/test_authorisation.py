@@ -74,6 +74,23 @@ TABLE: dict[str, Line] = {
     "GET /api/v1/jobs/{id}/outputs/{path:path}": JOB,
     "GET /api/v1/outputs": Line(query="prefix={job}/"),
     "GET /api/v1/jobs/{id}/archive": JOB,
+    "GET /api/v1/jobs/{id}/crate": JOB,
+    "POST /api/v1/crates/plan": Line(body={}),
+    "POST /api/v1/crates/run": Line(body={}),
+    "POST /api/v1/jobs/{id}/verification": JOB,
+    "GET /api/v1/jobs/{id}/verification": JOB,
+    "DELETE /api/v1/jobs/{id}/verification": JOB,
+    "GET /api/v1/signing-keys": Line(),
+    "POST /api/v1/stores/{name}/reconcile": Line(values=(("name", "disk"),), query="dry_run=1"),
+    "GET /api/v1/jobs/{id}/retention": JOB,
+    "PUT /api/v1/jobs/{id}/retention": Line("job", {"after_days": 1}),
+    "DELETE /api/v1/jobs/{id}/retention": JOB,
+    "POST /api/v1/jobs/{id}/retention/hold": JOB,
+    "POST /api/v1/jobs/{id}/retention/release": JOB,
+    "DELETE /api/v1/jobs/{id}/folder": JOB,
+    "GET /api/v1/retention/plan": Line(),
+    "POST /api/v1/retention/run": Line(body={}),
+    "GET /api/v1/retention/works": Line(),
     "GET /api/v1/jobs/{id}/data": JOB,
     "GET /api/v1/jobs/{id}/data/{series}": JOB,
     "GET /api/v1/jobs/{id}/logs/{stream}": JOB,
@@ -307,7 +324,7 @@ async def test_a_stranger_learns_nothing_from_addresses_that_are_not_there(world
 def test_only_what_shows_nothing_of_anybody_is_open() -> None:
     open_paths = {route.path for route in ROUTES if route.permission is Permission.PUBLIC}
     described = {"/openapi.json", "/api/v1/openapi.json", "/docs"}
-    assert open_paths == {"/healthz", "/readyz", "/metrics"} | described
+    assert open_paths == {"/healthz", "/readyz", "/metrics", "/api/v1/signing-keys"} | described
 
 
 def test_what_changes_something_is_never_a_get() -> None:

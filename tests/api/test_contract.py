@@ -36,9 +36,11 @@ CHECKS = [
 SLOW = {"/api/v1/targets/{name}/check", "/api/v1/cases/{name}/build"}
 """Looks at a machine, or builds an image: other tests do that; here nothing has the name."""
 WORDS = {"id", "state", "target", "case", "owner", "sweep", "tag", "q", "store", "prefix", "cursor", "person"}
+WORDS |= {"pattern", "content_type", "modified_after", "min_size", "job"}
 WORDS |= {f"{what}_{when}" for what in ("created", "ended") for when in ("after", "before")}
 """Query parameters that make most lists empty or wrong when they are made up."""
 FLOW = {"name": "flow", "command": ["true"], "tags": {"study": "re"}, "resources": {"cpus": 1}}
+CRATE = {"run": {"job": "12345678-1234-1234-1234-123456789012", "specification": {"command": ["true"]}}}
 GOOD: dict[str, dict[str, Any]] = {
     "POST /api/v1/jobs": FLOW,
     "PATCH /api/v1/jobs/{id}": {"tags": {"study": "other"}, "notes": "seen"},
@@ -48,6 +50,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "POST /api/v1/sweeps": {"job": FLOW, "grid": {"/env/RE": ["100", "200"]}},
     "POST /api/v1/users": {"name": "adam", "role": "viewer"},
     "POST /api/v1/cases/{name}/check": {"values": {}},
+    "POST /api/v1/crates/plan": CRATE,
+    "POST /api/v1/crates/run": CRATE,
     "PUT /api/v1/cases/{name}/values/{set}": {"values": {}},
 }
 """Bodies that can be carried out; what is made up at random hardly ever can."""
@@ -141,6 +145,7 @@ class Things:
             "/uploads/{name}": ("name", self.upload),
             "/users/{name}": ("name", self.person),
             "/targets/{name}": ("name", lambda reading: "here"),
+            "/stores/{name}": ("name", lambda reading: "disk"),
             "/tokens/{id}": ("id", self.token),
             "/cases/{name}": ("name", lambda reading: "cavity"),
             "/values/{set}": ("set", self.values),

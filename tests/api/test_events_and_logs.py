@@ -65,6 +65,7 @@ async def test_a_page_of_events_has_exactly_the_contracts_shape(site: Site) -> N
                 "at": job["created_at"],
                 "kind": "state",
                 "data": {"from": None, "to": "accepted"},
+                "evidence": None,
             }
         ],
         "next_cursor": None,
@@ -99,6 +100,7 @@ async def test_a_stream_carries_sequence_kind_and_the_whole_event(site: Site) ->
         "job_id": job["id"],
         "kind": "state",
         "data": {"from": None, "to": "accepted"},
+        "evidence": None,
     }
 
 

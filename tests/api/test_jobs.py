@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.model.job import StoreOutputs
 from gateway.model.states import State
 from tests.api.conftest import JOBS, Site, specification
 from tests.api.somebody import stranger
@@ -42,7 +43,8 @@ async def test_a_submitted_job_is_answered_with_every_key_of_the_contract(site: 
     assert answer.headers["ETag"].removeprefix("W/") == '"1"'
     assert MOMENT.match(job.pop("created_at"))
     spec = job.pop("spec")
-    empty = {"state": "none", "count": 0, "bytes": 0}
+    empty = StoreOutputs().model_dump(mode="json")
+    assert [empty[key] for key in ("state", "count", "bytes", "backlog", "lag")] == ["none", 0, 0, None, None]
     base = f"{JOBS}/{job_id}"
     assert job == {
         "id": job_id,

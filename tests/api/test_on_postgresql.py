@@ -17,15 +17,27 @@ from tests.api.test_job_lists import (
     test_a_cursor_goes_on_where_its_page_ended_and_is_good_for_its_order_only,
     test_every_filter_of_the_query_reaches_the_list,
 )
+from tests.api.test_output_search import test_outputs_are_found_across_jobs_the_newest_first
 from tests.api.test_outputs import test_a_level_of_outputs_has_exactly_the_contracts_shape
+from tests.api.test_reconciling import (
+    test_a_folder_that_somebody_copied_to_another_store_becomes_one_of_the_jobs,
+    test_rows_and_totals_that_were_lost_come_back_as_they_were_signed,
+    test_rows_follow_what_is_in_the_store,
+)
 from tests.api.test_sweeps import test_a_grid_makes_a_job_of_every_combination, test_the_table_has_values_and_results
+from tests.api.test_verification import test_each_kind_of_damage_is_named
 
 __all__ = [
     "test_a_cursor_goes_on_where_its_page_ended_and_is_good_for_its_order_only",
+    "test_a_folder_that_somebody_copied_to_another_store_becomes_one_of_the_jobs",
     "test_a_grid_makes_a_job_of_every_combination",
     "test_a_level_of_outputs_has_exactly_the_contracts_shape",
+    "test_each_kind_of_damage_is_named",
     "test_every_filter_of_the_query_reaches_the_list",
+    "test_outputs_are_found_across_jobs_the_newest_first",
     "test_patches_at_once_are_all_kept",
+    "test_rows_and_totals_that_were_lost_come_back_as_they_were_signed",
+    "test_rows_follow_what_is_in_the_store",
     "test_streams_that_break_and_resume_have_no_gap_and_no_repeat",
     "test_the_table_has_values_and_results",
 ]

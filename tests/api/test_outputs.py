@@ -139,7 +139,7 @@ async def test_each_store_of_a_job_has_its_own_listing(site: Site) -> None:
     other = await site.http.get(f"{JOBS}/{job_id}/outputs", params={"store": "elsewhere"})
     assert (other.status_code, other.json()["errors"][0]["pointer"]) == (422, "?store")
     job = (await site.http.get(f"{JOBS}/{job_id}")).json()
-    assert job["outputs"]["stores"]["archive"] == {"state": "none", "count": 1, "bytes": 14}
+    assert job["outputs"]["stores"]["archive"].items() >= {"state": "none", "count": 1, "bytes": 14}.items()
     assert (job["outputs"]["count"], job["outputs"]["bytes"]) == (2, 21)
 
 
@@ -372,4 +372,5 @@ async def test_the_jobs_totals_follow_the_catalogue(site: Site) -> None:
     await site.gateway.database.write(lambda c: jobs.set_store(c, job_id, "disk", state="partial"))
     job = (await site.http.get(f"{JOBS}/{job_id}")).json()
     partial = {"state": "partial", "count": 2, "bytes": 3}
-    assert job["outputs"] == {**partial, "stores": {"disk": partial}}
+    assert job["outputs"].items() >= partial.items()
+    assert job["outputs"]["stores"]["disk"].items() >= partial.items()

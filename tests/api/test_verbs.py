@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.db import events
+from gateway.db import events, jobs
 from gateway.jobs import logs, series
 from gateway.model.states import State
 from tests.api.conftest import JOBS, Site
@@ -73,6 +73,24 @@ async def test_only_a_running_job_can_be_told_to_copy_its_outputs_now(site: Site
     await site.move(job["id"], State.STAGING, State.QUEUED, State.RUNNING)
     assert (await post(site, job["id"], "sync")).status_code == 202
     assert "sync_requested" in await kinds(site, job["id"])
+
+
+async def test_an_ended_job_can_be_told_to_try_again_what_is_missing_of_its_outputs(site: Site) -> None:
+    job = await site.submit()
+    job_id, store = job["id"], job["stores"][0]
+    await site.attempt(job_id, claimed_at=jobs.now())
+    await site.move(job_id, State.STAGING, State.QUEUED, State.RUNNING, State.FINALIZING, State.FAILED)
+    await site.gateway.database.write(
+        lambda c: jobs.set_store(c, job_id, store, state="partial", problem="it was down", tries=9)
+    )
+    before = (await site.http.get(f"{JOBS}/{job_id}")).json()
+    assert (before["outputs"]["problem"], before["outputs"]["rescue_at"]) == ("it was down", None)
+    answer = await post(site, job_id, "sync")
+    assert (answer.status_code, answer.json()["state"]) == (202, "failed")
+    assert answer.json()["outputs"]["stores"][store]["rescue_at"] is not None
+    assert (await kinds(site, job_id))[-1] == "sync_requested"
+    await site.gateway.database.write(lambda c: jobs.set_store(c, job_id, store, state="rescued"))
+    assert (await post(site, job_id, "sync")).status_code == 409
 
 
 async def plotted(site: Site, folder: Path, data: list[dict[str, Any]] = DATA, **changes: Any) -> str:

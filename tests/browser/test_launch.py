@@ -59,6 +59,18 @@ def test_a_sweep_is_counted_before_it_is_launched(page: Page, api: httpx.Client)
     assert sorted((row["values"]["reynolds"], row["values"]["status"]) for row in rows) == [
         (reynolds, status) for reynolds in (100, 200, 300) for status in (0, 3)
     ]
+    page.get_by_role("status").filter(has_text="6 of 6 jobs have ended: 3 succeeded, 3 failed").wait_for()
+    table = page.get_by_role("region", name="Jobs", exact=True)
+    expect(table.get_by_role("row")).to_have_count(7)
+    table.get_by_role("button", name="status").click()
+    expect(table.get_by_role("row").last).to_contain_text("failed")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Table as CSV").click()
+    assert len(download.value.path().read_text().splitlines()) == 7
+    for row in (1, 2):
+        table.get_by_role("row").nth(row).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Compare 2 chosen jobs").click()
+    expect(page.get_by_role("region", name="Table of differences")).to_contain_text("reynolds")
 
 
 def test_the_script_is_shown_before_anything_is_stored(page: Page, api: httpx.Client) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testbed import leftovers
+from testbed.azurite import Azurite
 from testbed.cluster import Cluster
 from testbed.images import build_test_image
 from testbed.postgres import Postgres
@@ -18,6 +19,7 @@ from tests.chaos.playing import Played, playing
 from tests.chaos.registry import all_scenarios
 from tests.chaos.yard import Yard
 
+Shared = Cluster | Azurite | Seaweed | Postgres
 AT_ONCE = 4
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs/chaos.md"
 HEAD = """# What was broken, and what came of it
@@ -50,10 +52,15 @@ def main(words: Sequence[str]) -> int:
     played: list[Played] = []
     with tempfile.TemporaryDirectory(prefix="gw-image-") as folder:
         Path(folder).chmod(0o755)
-        parts = {"cluster": Cluster, "seaweed": Seaweed, "postgres": Postgres}
-        made: list[Cluster | Seaweed | Postgres] = []
+        parts: dict[str, type[Shared]] = {
+            "cluster": Cluster,
+            "azurite": Azurite,
+            "seaweed": Seaweed,
+            "postgres": Postgres,
+        }
+        made: list[Shared] = []
 
-        def started(kind: type[Cluster] | type[Seaweed] | type[Postgres]) -> Cluster | Seaweed | Postgres:
+        def started(kind: type[Shared]) -> Shared:
             made.append(kind().start())
             return made[-1]
 

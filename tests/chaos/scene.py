@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from azure.storage.blob import ContainerClient
+
 from gateway.storage.rclone import find_rclone
 from testbed.cluster import Cluster
 from testbed.proxy import Proxy
@@ -151,7 +153,8 @@ class Scene:
         """Return a script that says outside of the job's folder that it ran, makes files, and waits for `release`."""
         begun, gate = shlex.quote(str(self.berth.begun)), shlex.quote(str(self.berth.gate))
         return f"""
-echo "${{PWD##*/}} ${{SLURM_JOB_ID:-$$}}.$(date +%s%N)" >>{begun}
+begun=${{PWD##*/}}
+echo "${{begun%%.*}} ${{SLURM_JOB_ID:-$$}}.$(date +%s%N)" >>{begun}
 n=0
 while [ "$n" -lt {parts} ]; do n=$((n + 1)); echo "$n" >"part_$n"; echo "$n" >>lines; done
 echo ready
@@ -227,6 +230,8 @@ echo done >last
         section = gateway.raw["stores"][store]
         if section["kind"] == "directory":
             found = read_tree(Path(section["path"].replace("{data}", str(gateway.data))) / job_id)
+        elif section["kind"] == "azure":
+            found = self._blobs(section["container"], job_id)
         else:
             found = self._fetched(f"{section['root']}/{job_id}")
         return {path: content for path, content in found.items() if hidden or not path.startswith(".gateway/")}
@@ -238,6 +243,12 @@ echo done >last
             done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
             assert done.returncode in (0, 3), done.stderr  # 3: no such folder
             return read_tree(Path(folder))
+
+    def _blobs(self, container: str, job_id: str) -> dict[str, bytes]:
+        client = ContainerClient.from_connection_string(self.yard.azurite.connection_string, container)
+        with client:
+            names = list(client.list_blob_names(name_starts_with=f"{job_id}/"))
+            return {name.partition("/")[2]: client.download_blob(name).readall() for name in names}
 
     def delete_object(self, place: str) -> None:
         """Remove a file from the S3 service, behind everybody's back."""

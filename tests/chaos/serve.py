@@ -24,6 +24,7 @@ SHORT = {
     "poll_timeout": 5.0,
     "stage_timeout": 20.0,
     "rescue_delays": (0.5, 1.0, 2.0, 3.0, 3.0),
+    "rescue_later": (2.0, 3.0, 5.0),
     "staging_delays": (1.0, 2.0, 3.0),
     "retry_delays": (0.5,),
     "failure_pause": 0.3,

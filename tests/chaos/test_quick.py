@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.azurite import Azurite
 from testbed.cluster import Cluster
 from testbed.postgres import Postgres
 from testbed.processes import shared
@@ -28,15 +29,16 @@ def answers(request: pytest.FixtureRequest, run_folder: Path, cluster: Cluster) 
     params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     wanted = [found["one"] for found in params if isinstance(found.get("one"), Scenario)]
     chosen = [one for one in SCENARIOS if one in wanted]
-    parts: list[Seaweed | Postgres] = []
+    parts: list[Azurite | Seaweed | Postgres] = []
 
-    def joined(kind: type[Seaweed] | type[Postgres], name: str) -> Seaweed | Postgres:
+    def joined(kind: type[Azurite] | type[Seaweed] | type[Postgres], name: str) -> Azurite | Seaweed | Postgres:
         parts.append(shared(kind, run_folder, name))
         return parts[-1]
 
     yard = Yard(
         {
             "cluster": lambda: cluster,
+            "azurite": lambda: joined(Azurite, "azurite"),
             "seaweed": lambda: joined(Seaweed, "seaweed"),
             "postgres": lambda: joined(Postgres, "postgres"),
             "image": lambda: request.getfixturevalue("test_image"),

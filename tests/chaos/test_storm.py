@@ -9,6 +9,7 @@ import pytest
 from gateway.engine import steps
 from gateway.engine.steps import Step
 from testbed.failpoints import Failing, Fault, arm, fault, pending
+from tests.chaos.blows import Victim, blows
 from tests.chaos.storm import Kind, orders, strikes
 
 
@@ -41,3 +42,16 @@ def test_a_fault_comes_at_its_step_and_time_and_only_once(tmp_path: Path) -> Non
 def test_a_gateway_as_it_is_does_nothing_at_its_steps() -> None:
     assert [steps.reached(step) for step in Step] == [None] * len(Step)
     assert len({step.meaning for step in Step}) == len(Step)
+
+
+def test_every_kind_of_victim_is_struck_and_the_same_seed_strikes_the_same() -> None:
+    assert blows(4, 20) == blows(4, 20) != blows(5, 20)
+    assert {victim: sum(blow.victim is victim for blow in blows(4, 20)) for victim in Victim} == dict.fromkeys(
+        Victim, 5
+    )
+
+
+def test_a_victim_is_known_by_its_command_line() -> None:
+    script, syncer = "/bin/bash /var/spool/job7/slurm_script", "bash /w/.gateway/j/1/job.sh syncer"
+    words = {1: script, 2: syncer, 3: "/w/tools/rclone-1/rclone copy /w/j S0:b/j", 4: "sleep 1"}
+    assert [victim.among(words) for victim in Victim] == [[1], [3], [2], [1, 2, 3, 4]]

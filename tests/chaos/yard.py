@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from testbed.azurite import Azurite
 from testbed.cluster import Cluster
 from testbed.images import TestImage
 from testbed.mirror import Mirror
@@ -131,6 +132,12 @@ class Yard:
     def seaweed(self) -> Seaweed:
         """An S3 service: do not stop it."""
         found: Seaweed = self._get("seaweed")
+        return found
+
+    @property
+    def azurite(self) -> Azurite:
+        """A blob service: take containers of your own, do not stop it."""
+        found: Azurite = self._get("azurite")
         return found
 
     @property

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import templates
-from gateway.compute.script import PushTransfer, ScriptRequest, command_of, libraries, quote, render
+from gateway.compute.script import LIBRARIES, PushTransfer, ScriptRequest, command_of, libraries, quote, render
 from gateway.errors import ConfigurationError, InvalidRequest
 from gateway.model.specification import Image, JobSpecification
 
@@ -26,7 +26,9 @@ TRANSFER = PushTransfer(
     arguments=("--s3-no-check-bucket", "--x=a b"),
     running_filter=("- **",),
     final_filter=("- **",),
+    follow=True,
 )
+SYNCER = tuple(name for name in LIBRARIES if name.startswith("sync"))
 REQUEST = ScriptRequest(
     job_id="6ba3c4a0-557a-418c-93c9-4979a1fca374",
     attempt=2,
@@ -70,7 +72,7 @@ def values(script: str, *names: str) -> dict[str, list[str]]:
     show = "".join(f'printf "%s\\0" {name} "${{#{name}[@]}}" "${{{name}[@]}}"\n' for name in names)
     text = script.replace('gw_main "$@"; exit\n', show)
     assert text != script
-    answer = subprocess.run(["/bin/bash", "-c", text], capture_output=True, check=True, cwd="/")
+    answer = subprocess.run(["/bin/bash"], input=text.encode(), capture_output=True, check=True, cwd="/")
     assert answer.stderr == b""
     items = answer.stdout.decode().split("\0")[:-1]
     found = {}
@@ -103,6 +105,7 @@ def test_every_variable_of_the_protocol_has_its_value():
             "gw_transfer_destination",
             "gw_transfer_type",
             "gw_transfer_args",
+            "gw_transfer_follow",
             "gw_sync_interval",
             "gw_sync_settle",
         ),
@@ -136,6 +139,7 @@ def test_every_variable_of_the_protocol_has_its_value():
         "gw_transfer_destination": ["S0:jobs/id/VTK"],
         "gw_transfer_type": ["text/plain"],
         "gw_transfer_args": ["--s3-no-check-bucket\n--x=a b"],
+        "gw_transfer_follow": ["yes"],
         "gw_sync_interval": ["10"],
         "gw_sync_settle": ["2.00"],
     }
@@ -218,7 +222,7 @@ def test_libraries_reach_the_script_as_they_are_and_once():
 
 def test_defining_everything_has_no_effect(tmp_path: Path):
     text = render(REQUEST).replace('gw_main "$@"; exit\n', "")
-    answer = subprocess.run(["/bin/bash", "-c", text], capture_output=True, cwd=tmp_path, check=True)
+    answer = subprocess.run(["/bin/bash"], input=text.encode(), capture_output=True, cwd=tmp_path, check=True)
     assert (answer.stdout, answer.stderr) == (b"", b"")
     assert list(tmp_path.iterdir()) == []
 
@@ -226,7 +230,7 @@ def test_defining_everything_has_no_effect(tmp_path: Path):
 def test_the_own_libraries_satisfy_shellcheck():
     program = shutil.which("shellcheck", path=str(Path(sys.executable).parent)) or shutil.which("shellcheck")
     assert program
-    names = ["records.sh", "host.sh", "supervise.sh", "sync.sh", "main.sh"]
+    names = ["records.sh", "host.sh", "supervise.sh", *SYNCER, "main.sh"]
     answer = subprocess.run(
         [program, *names], cwd=templates.folder() / "lib", capture_output=True, text=True, check=False
     )
@@ -245,7 +249,7 @@ def test_the_own_libraries_satisfy_shellcheck():
     ],
 )
 def test_the_own_libraries_need_no_bash_newer_than_42(words, what):
-    for name in ("records.sh", "host.sh", "supervise.sh", "sync.sh", "main.sh"):
+    for name in ("records.sh", "host.sh", "supervise.sh", *SYNCER, "main.sh"):
         found = re.findall(words, templates.library(name))
         assert not found, f"{name} needs bash {what}"
 

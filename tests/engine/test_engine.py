@@ -311,7 +311,8 @@ async def test_a_cancelled_job_whose_submission_is_found_nowhere_does_not_stay_i
     cut.lose = 1000
     await site.start()
     job_id = await site.submit("echo run >>runs")
-    row = await site.wait(job_id, lambda row: row["a_submit_started_at"])
+    row = await site.wait(job_id, lambda row: row["a_submit_started_at"] and row["message"])
+    assert "answer to the submission was lost" in row["message"]
     await site.cancel(job_id)
     assert (await site.ended(job_id))["state"] == "cancelled"
     assert Path(row["a_control_folder"], "control").read_text() == "stop\n"

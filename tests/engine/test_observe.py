@@ -16,7 +16,7 @@ from gateway.compute.records import CHUNK, RecordUpdate
 from gateway.compute.scheduler.base import Phase, SchedulerJob
 from gateway.db import events, jobs, outputs
 from gateway.db.database import Database
-from gateway.engine.finalise import late_record, node_claims
+from gateway.engine.claims import late_record, node_claims
 from gateway.engine.observe import Observer, known_of
 from gateway.engine.plan import plan_job
 from gateway.engine.poll import AT_ONCE, NEWS, SHORTEST, Sight, chunk_for

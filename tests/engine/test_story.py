@@ -163,7 +163,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: len(self.truth) < 3)
     @rule()
     def ask_for_a_job(self) -> None:
-        job_id = f"{self.lane}-{len(self.truth)}"
+        job_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.lane}-{len(self.truth)}"))
         values = {"id": job_id, "name": "x", "state": State.ACCEPTED, "owner": "alice", "tags": {}}
         values |= {"target": self.lane, "stores": ["away"], "spec": SPEC.model_dump(mode="json")}
         self.write(lambda c: jobs.insert_job(c, values, [jobs.NewStore("away", None, "push")]))

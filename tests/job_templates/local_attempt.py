@@ -101,7 +101,9 @@ class Attempt:
         (self.control / "control").touch()
         self.renew()
         for number, transfer in enumerate(self.request.transfers):
-            for kind, lines in (("running", transfer.running_filter), ("final", transfer.final_filter)):
+            kinds = [("running", transfer.running_filter), ("final", transfer.final_filter)]
+            kinds += [(f"urgent.{rank}", lines) for rank, lines in enumerate(transfer.urgent_filters)]
+            for kind, lines in kinds:
                 text = "".join(f"{line}\n" for line in lines)
                 (self.control / f"filter.{number}.{kind}").write_text(text)
         return self

@@ -148,9 +148,9 @@ def test_at_the_walltime_a_command_that_hangs_or_fails_takes_only_its_share(atte
     attempt.stage(
         "trap 'echo told >told; exit 5' TERM; while :; do sleep 0.05; done",
         save_command=("sleep", "300"),
-        grace=1.0,
-        walltime=5,
-        reserve=2.5,
+        grace=2.0,
+        walltime=8,
+        reserve=4.5,
     )
     assert attempt.run() == 5
     assert attempt.final["reason"] == "walltime"

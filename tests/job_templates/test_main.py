@@ -304,7 +304,7 @@ def test_hostile_configuration_reaches_the_script_as_it_is(attempt: Attempt, tex
     shown = script.read_text().replace(
         'gw_main "$@"; exit', 'printf "%s\\0" "$gw_image_cache" "$gw_binds" "$gw_runtimes"'
     )
-    answer = subprocess.run(["/bin/bash", "-c", shown], capture_output=True, cwd=attempt.base, check=True)
+    answer = subprocess.run(["/bin/bash"], input=os.fsencode(shown), capture_output=True, cwd=attempt.base, check=True)
     assert answer.stdout.decode().split("\0")[:-1] == [text] * 3
     assert attempt.run() == 0
     assert not list(attempt.base.rglob("pwned"))
@@ -452,6 +452,21 @@ def test_the_payload_can_run_on_the_nodes_own_disk(attempt: Attempt, tmp_path: P
     assert (attempt.folder / "link").is_symlink()
     assert attempt.stored("out").read_text() == "out\n"
     assert list(scratch.iterdir()) == []
+    assert not (attempt.control / "scratch").exists()
+
+
+def test_results_that_cannot_be_copied_back_stay_on_the_nodes_own_disk_and_the_script_says_where(
+    attempt: Attempt, tmp_path: Path
+):
+    scratch = tmp_path / "disk"
+    scratch.mkdir()
+    (attempt.folder / "out").mkdir()
+    attempt.stage("rmdir out; echo out >out", scratch=str(scratch))
+    assert attempt.run() == 0
+    own = scratch / f"{attempt.job}.1"
+    assert (own / "out").read_text() == "out\n"
+    assert (attempt.control / "scratch").read_text() == f"{os.uname().nodename} {own}\n"
+    assert "not all results could be copied back" in attempt.final["message"]
 
 
 def test_a_scratch_folder_that_is_not_there_means_in_place(attempt: Attempt):

@@ -226,7 +226,18 @@ def test_rules_that_keep_the_path_share_one_transfer_with_plain_lines() -> None:
         None,
         (*opening, "+ /VTK/**", "+ /log.*", "- /*/U", *last),
         (*opening, "+ /VTK/**", "+ /log.*", "+ /*/U", *last),
+        urgent=(
+            (*opening, "+ /VTK/**", "- **"),
+            (*opening, "+ /VTK/**", "+ /log.*", "- **"),
+            (*opening, "+ /VTK/**", "+ /log.*", "+ /*/U", "- **"),
+        ),
     )
+
+
+def test_files_that_are_followed_have_a_transfer_of_their_own() -> None:
+    first, second = plan_transfers([OutputRule("VTK/**"), OutputRule("log.*", follow=True)], [])
+    assert (first.follow, first.final) == (False, (*WHOLE, "+ /VTK/**", "- **"))
+    assert (second.follow, second.running[-3:]) == (True, ("- /VTK/**", "+ /log.*", "- **"))
 
 
 def test_a_destination_takes_what_follows_the_fixed_folder() -> None:

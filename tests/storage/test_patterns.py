@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.storage.filters import FilterError, OutputRule, find_collisions, land, matches, plan_transfers
+from gateway.storage.patterns import parse_pattern
 
 
 def typed(pattern: str) -> str:
@@ -125,3 +126,24 @@ def test_the_longest_pattern_is_accepted_and_wild_ones_are_matched_quickly() -> 
     assert not matches("*a" * 512, "a" * 255 + "b")
     assert not matches("**/a/" * 204 + "b", "a/" * 2000 + "c")
     assert not find_collisions([OutputRule("x/" + "*a" * 400, "y"), OutputRule("z/" + "*a" * 400 + "b", "y")])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "beginning", "ending"),
+    [
+        ("VTK/**/*.vtk", "VTK/", ".vtk"),
+        ("VTK/", "VTK/", ""),
+        ("a/b.txt", "a/b.txt", "b.txt"),
+        ("run_?/x", "run_", "x"),
+        ("**", "", ""),
+        ("[ab]c/d*e", "", "e"),
+        (r"\[a\]/\**", "[a]/*", ""),
+    ],
+)
+def test_what_every_match_begins_and_ends_with_is_known(pattern: str, beginning: str, ending: str) -> None:
+    parsed = parse_pattern(pattern)
+    assert (parsed.beginning, parsed.ending) == (beginning, ending)
+    for path in ("VTK/a.vtk", "VTK/b/c.vtk", "a/b.txt", "run_1/x", "ac/dee", "[a]/*", "[a]/*b", "x"):
+        if parsed.matches(path):
+            assert path.startswith(beginning)
+            assert path.endswith(ending)

@@ -18,7 +18,7 @@ from gateway.compute.transport.ssh import SshTransport
 from gateway.storage.filters import OutputRule, land, plan_transfers
 from gateway.storage.manifest import compare
 from gateway.storage.rclone import Rclone
-from gateway.storage.relay import RelayOptions, build_manifest, relay_pass
+from gateway.storage.relay import Left, RelayOptions, build_manifest, relay_pass
 from gateway.storage.stores.base import Place, Store, StoredObject
 from gateway.storage.stores.directory import DirectoryStore
 from testbed.sshd import SshSite
@@ -245,3 +245,33 @@ async def test_a_host_key_that_is_not_the_configured_one_stops_the_relay(
     result = await relay_pass(source, store, place, plan_transfers([], []), final=True)
     assert result.exit_status != 0
     assert await listing(store, place) == {}
+
+
+def test_what_a_pass_has_not_copied_is_read_from_statistics_of_any_kind() -> None:
+    stats = {"totalTransfers": 5, "transfers": 2, "totalBytes": 500, "bytes": 120}
+    assert Left.of(stats) == Left(3, 380)
+    assert Left.of({"transfers": 7, "totalTransfers": 2, "bytes": "many"}) == Left()
+
+
+async def test_a_pass_with_little_bandwidth_says_what_is_left_and_brings_it_all(
+    make_store: MakeStore, place: Place, tmp_path: Path
+) -> None:
+    folder = tmp_path / "job"
+    folder.mkdir()
+    (folder / "large").write_bytes(b"x" * 4 * 1024 * 1024)
+    store, told = make_store(DirectoryStore, path=str(tmp_path / "outputs")), list[Left]()
+    options = RelayOptions(bandwidth=f"{1024 * 1024}B")
+    transfers = plan_transfers([], [])
+    result = await relay_pass(local(folder), store, place, transfers, final=True, options=options, on_left=told.append)
+    assert (result.exit_status, result.copied) == (0, [("large", 4 * 1024 * 1024)])
+    assert told[-1] == Left()
+
+
+async def test_a_folder_that_is_not_there_is_a_failure_however_its_files_are_chosen(
+    make_store: MakeStore, place: Place, tmp_path: Path
+) -> None:
+    store = make_store(DirectoryStore, path=str(tmp_path / "outputs"))
+    for rules in ([], [OutputRule("sub/*", destination="x/")]):
+        result = await relay_pass(local(tmp_path / "gone"), store, place, plan_transfers(rules, []), final=True)
+        assert result.exit_status != 0
+        assert result.message

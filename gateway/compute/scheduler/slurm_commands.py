@@ -18,6 +18,7 @@ WIDTHS = {"JobArrayID": 24, "State": 24, "exit_code": 16, "Reason": 80, "Name": 
 _FORMAT = ",".join(f"{field}:{width}" for field, width in WIDTHS.items())
 _ME = '"$(id -un)"'
 _END = re.compile(r"@(squeue|sacct) (\d+)\n")
+_JOB_LINE = re.compile(r"\d+(_(\d+|\[[^]]*\]))? ", re.ASCII)
 # With one id alone, squeue fails for an id that it does not know.
 _UNKNOWN = "Invalid job id specified"
 
@@ -118,6 +119,8 @@ class Query(Command[QueryAnswer]):
                         jobs[fields[0]] = read_job(*fields)
                     except Unreadable as error:
                         problems.append(f"job {fields[0]}: {error}")
+        if asked - jobs.keys() and (line := _strange_line(parts)):
+            problems.append(f"squeue printed {short(line, 100)!r}")
         if self.accounting and [program for program, _, _ in parts].count("sacct") < self._calls_of_sacct(parts):
             problems.append("the answer is cut off before the end of sacct's part")
         return QueryAnswer(jobs, tuple(problems) if asked - jobs.keys() else ())
@@ -147,6 +150,12 @@ def _squeue_lines(text: str, asked: Container[str]) -> Iterator[tuple[str, str, 
         if scheduler_id in asked:
             state, code, why, name = (line[column].strip() for column in _COLUMNS[1:])
             yield scheduler_id, state if len(line) > _STARTS[4] else "", code, why, name
+
+
+def _strange_line(parts: Sequence[tuple[str, str, int]]) -> str | None:
+    """Return a line of squeue's that is about no job: then nobody knows what else it meant to say."""
+    lines = (line for program, text, _ in parts if program == "squeue" for line in text.split("\n"))
+    return next((line for line in lines if line.strip() and not _JOB_LINE.match(line)), None)
 
 
 def _sacct_lines(text: str, asked: Container[str]) -> Iterator[tuple[str, str, str, str, str]]:

@@ -37,7 +37,8 @@ gw_records_seen() {
   local start
   for ((start = 0; start < ${#gw_record_folders[@]}; start += 500)); do
     find -P "${gw_record_folders[@]:start:500}" -maxdepth 1 \( -type d -printf '%d - - - %p\n' \) -o \( -type f \
-      \( -name status.jsonl -o -name sync.jsonl -o -name claim -o -name final.json -o -name manifest.json \) \
+      \( -name status.jsonl -o -name sync.jsonl -o -name claim -o -name final.json -o -name manifest.json \
+      -o -name sync.json \) \
       -printf '%d %f %s %i.%T@ %H\n' \) 2>/dev/null
   done
 }
@@ -62,9 +63,10 @@ gw_records_news() {
     {
       folder = $0
       sub(/^[^ ]* [^ ]* [^ ]* [^ ]* /, "", folder)
+      if (!begun) sub(/^[^ ]* /, "", folder)
     }
     !begun {
-      status[n] = $1; sync[n] = $2; manifest[n] = $3; claim[n] = $4
+      status[n] = $1; sync[n] = $2; manifest[n] = $3; claim[n] = $4; behind[n] = $5
       at[folder] = n++
       next
     }
@@ -74,6 +76,7 @@ gw_records_news() {
     $2 == "status.jsonl" { followed(status[i]) }
     $2 == "sync.jsonl" { followed(sync[i]) }
     $2 == "claim" { claimed[i] = 1; if ($4 != claim[i]) print i, "claim", 0, $3, $4 }
+    $2 == "sync.json" && $4 != behind[i] { print i, "sync", 0, $3, $4 }
     $2 == "final.json" { print i, "final", 0, $3 }
     $2 == "manifest.json" && manifest[i] == 1 { print i, "manifest", 0, $3 }
     END {
@@ -85,9 +88,10 @@ gw_records_news() {
     }'
 }
 
-# gw_records LIMIT FINAL_LIMIT ALL: print the news of all gw_record_folders (below gw_record_root), and then `end`. LIMIT: bytes of each
-# followed file at most; ALL: of everything together, where what is left over is for the next time. gw_record_wanted
-# holds for each folder "<offset of status.jsonl> <offset of sync.jsonl> <manifest wanted: 0 or 1> <signature of claim>".
+# gw_records LIMIT FINAL_LIMIT ALL SYNC_LIMIT: print the news of all gw_record_folders (below gw_record_root), and then
+# `end`. LIMIT: bytes of each followed file at most; ALL: of everything together, where what is left over is for the next
+# time. gw_record_wanted holds for each folder "<offset of status.jsonl> <offset of sync.jsonl> <manifest wanted: 0 or 1>
+# <signature of claim> <signature of sync.json>".
 gw_records() {
   local LC_ALL=C index folder name start size signature left=$3 last=
   for index in "${!gw_record_folders[@]}"; do
@@ -118,6 +122,11 @@ gw_records() {
         printf 'final\n'
         gw_records_bytes "$folder/final.json" 0 "$2"
         left=$((left - (size < $2 ? size : $2)))
+        ;;
+      sync)
+        printf 'sync %s\n' "$signature"
+        gw_records_bytes "$folder/sync.json" 0 "$4"
+        left=$((left - (size < $4 ? size : $4)))
         ;;
       manifest) gw_records_manifest "$folder/manifest.json" ;;
       *)

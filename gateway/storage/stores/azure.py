@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import ClassVar, TypeVar
 from urllib.parse import quote
 
-from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import (
-    BlobProperties,
-    BlobSasPermissions,
-    ContainerClient,
-    ContainerSasPermissions,
-    ContentSettings,
-    generate_blob_sas,
-    generate_container_sas,
-)
+from azure.storage.blob import ContainerClient, ContentSettings
 
 from gateway.compute.transport.base import RcloneRemote
 from gateway.errors import NotFound, StoreError
 from gateway.model.job import Probe
 from gateway.storage.names import clean_path, from_azure, to_azure
+from gateway.storage.stores.azure_blobs import annotate_blob, in_batches, is_folder, stored
 from gateway.storage.stores.azure_client import PIECE, AzureSettings, connect, translated
 from gateway.storage.stores.base import Place, Store, StoreContext, StoredObject, StoreSettings
-from gateway.storage.stores.headers import attachment, metadata_value
+from gateway.storage.stores.headers import metadata_value, tag_value
 
 T = TypeVar("T")
 
 _THREADS = 8
-_CLOCK_SKEW = timedelta(minutes=10)
 _RELAY_VALID = timedelta(days=1)
 _PAGE = 5000
 _DELETE_AT_ONCE = 256
 _END = object()
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 class AzureStore(Store):
@@ -49,7 +43,9 @@ class AzureStore(Store):
         super().__init__(settings, context)
         assert isinstance(settings, AzureSettings)
         self._container = settings.container or ""
-        self._service, self._key = connect(settings)
+        self._access = connect(settings)
+        self._service = self._access.service
+        self._tags = None if settings.index_tags == "auto" else settings.index_tags
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"store-{self.name}")
 
     # --- places
@@ -131,33 +127,76 @@ class AzureStore(Store):
         *,
         target: str,
     ) -> RcloneRemote | None:
-        return None if self.settings.transfer == "relay" else self._remote(place, valid_for)
+        if self.settings.transfer == "relay":
+            return None
+        return await self._remote(place, valid_for, can_end=self._can_end)
+
+    @property
+    def _can_end(self) -> bool:
+        """Whether a job's credentials are its own, and have a policy. A container has five at most."""
+        return self.settings.layout == "container" and self._access.has_policies
+
+    async def revoke_push(self, place: Place) -> bool:
+        """See `Store.revoke_push`: in the layout ``container``, for an account with a key."""
+        if not self._can_end:
+            return False
+        container, _ = self._where(place)
+        try:
+            await self._call("ending credentials", lambda: self._access.end_policies(container))
+        except NotFound:  # with the container went what was in it
+            return True
+        return True
 
     async def relay_remote(self, place: Place) -> RcloneRemote:
         """See `Store.relay_remote`. A SAS here too: the account's key never leaves this process."""
-        return self._remote(place, _RELAY_VALID)
+        return await self._remote(place, _RELAY_VALID)
 
-    def _remote(self, place: Place, valid_for: timedelta) -> RcloneRemote:
+    async def _remote(self, place: Place, valid_for: timedelta, *, can_end: bool = False) -> RcloneRemote:
         """Return the place with a container SAS that reads, creates, writes and lists, and cannot delete."""
         container, folder = self._where(place)
-        now = datetime.now(UTC)
-        sas = generate_container_sas(
-            self._service.account_name or "",
-            container,
-            account_key=self._key,
-            permission=ContainerSasPermissions(read=True, create=True, write=True, list=True),
-            start=now - _CLOCK_SKEW,
-            expiry=now + valid_for,
-        )
+        sign = self._access.by_policy if can_end else self._access.container
+        sas = await self._call("making credentials", lambda: sign(container, valid_for))
         options = {"type": "azureblob", "sas_url": f"{self._service.url.rstrip('/')}/{container}?{sas}"}
         # The root is in rclone's standard names, as every path that rclone is given.
         root = f"{container}/{from_azure(folder)}".rstrip("/")
-        return RcloneRemote(options, root, ("--azureblob-no-check-container",))
+        return RcloneRemote(options, root, ("--azureblob-no-check-container", *await self._upload_headers(place)))
+
+    async def _upload_headers(self, place: Place) -> tuple[str, ...]:
+        """Return what rclone says of every blob while it uploads it: no request of its own for each is needed."""
+        headers = ["Content-Disposition: attachment"]
+        if self._tags is None:
+            self._tags = await self._call("asking for the account's kind", self._access.knows_tags)
+        if self._tags:
+            named = {"job": place.job_id, "case": place.case, "owner": place.owner}
+            tags = ",".join(f"{key}={tag_value(value)}" for key, value in named.items() if value)
+            headers.append(f"x-ms-tags: {tags}")
+        return tuple(word for header in headers for word in ("--header-upload", header))
 
     async def list(self, place: Place, prefix: str = "") -> AsyncIterator[StoredObject]:
         """See `Store.list`."""
         container, folder = self._where(place)
-        start = folder + _prefix(prefix)
+        async for found in self._listed(container, folder, folder + _prefix(prefix)):
+            yield found
+
+    def key(self, place: Place) -> str:
+        """See `Store.key`."""
+        container, folder = self._where(place)
+        return f"{container}/{from_azure(folder)}".rstrip("/") if self.settings.layout == "container" else place.prefix
+
+    async def everything(self) -> AsyncIterator[StoredObject]:
+        """See `Store.everything`. In the layout ``container``, containers that are named like a job."""
+        if self.settings.layout != "container":
+            async for found in self._listed(self._container, "", ""):
+                yield found
+            return
+        containers = self._service.list_containers().by_page()
+        while page := await self._call("listing containers", lambda: [item.name for item in next(containers, ())]):
+            for container in filter(_JOB_ID.match, page):
+                async for found in self._listed(container, "", ""):
+                    yield replace(found, path=f"{container}/{found.path}")
+
+    async def _listed(self, container: str, folder: str, start: str) -> AsyncIterator[StoredObject]:
+        """Yield what begins with `start`, by names below `folder`."""
         listing = self._client(container).list_blobs(
             name_starts_with=start or None, include=["metadata"], results_per_page=_PAGE
         )
@@ -165,7 +204,7 @@ class AzureStore(Store):
 
         def next_page() -> list[StoredObject] | None:
             try:
-                return [_stored(blob, folder) for blob in next(pages) if not _is_folder(blob)]
+                return [stored(blob, folder) for blob in next(pages) if not is_folder(blob)]
             except (StopIteration, ResourceNotFoundError):
                 return None
 
@@ -180,7 +219,7 @@ class AzureStore(Store):
 
         def look() -> StoredObject | None:
             try:
-                return _stored(self._client(container).get_blob_client(name).get_blob_properties(), folder)
+                return stored(self._client(container).get_blob_client(name).get_blob_properties(), folder)
             except ResourceNotFoundError:
                 return None
 
@@ -222,7 +261,14 @@ class AzureStore(Store):
 
         await self._call(f"writing {path!a}", put)
 
-    async def annotate(self, place: Place, path: str, content_type: str | None, metadata: Mapping[str, str]) -> None:
+    async def annotate(
+        self,
+        place: Place,
+        path: str,
+        content_type: str | None,
+        metadata: Mapping[str, str],
+        known: StoredObject | None = None,
+    ) -> None:
         """See `Store.annotate`. Keeps the MD5, rclone's ``mtime`` and every other key.
 
         Raises
@@ -232,38 +278,32 @@ class AzureStore(Store):
             Also where somebody replaced the blob in between.
         """
         container, name = self._blob(place, path)
-
-        def put() -> None:
-            blob = self._client(container).get_blob_client(name)
-            found = blob.get_blob_properties()
-            etag = found.etag
-            if content_type is not None and content_type != found.content_settings.content_type:
-                settings = found.content_settings
-                settings.content_type = content_type
-                unchanged = MatchConditions.IfNotModified
-                etag = blob.set_http_headers(settings, etag=etag, match_condition=unchanged)["etag"]
-            values = {key: metadata_value(value) for key, value in metadata.items()}
-            merged = {**(found.metadata or {}), **values}
-            if merged != (found.metadata or {}):
-                blob.set_blob_metadata(merged, etag=etag, match_condition=MatchConditions.IfNotModified)
-
-        await self._call(f"annotating {path!a}", put)
+        values = {key: metadata_value(value) for key, value in metadata.items()}
+        what = f"annotating {path!a}"
+        await self._call(what, lambda: annotate_blob(self._client(container), name, content_type, values, known))
 
     async def signed_url(self, place: Place, path: str, valid_for: timedelta, download_name: str) -> str | None:
         """See `Store.signed_url`: reads this blob only, and is saved, never shown."""
         container, name = self._blob(place, path)
-        now = datetime.now(UTC)
-        sas = generate_blob_sas(
-            self._service.account_name or "",
-            container,
-            name,
-            account_key=self._key,
-            permission=BlobSasPermissions(read=True),
-            start=now - _CLOCK_SKEW,
-            expiry=now + valid_for,
-            content_disposition=attachment(download_name),
-        )
+        sas = await self._call("signing", lambda: self._access.blob(container, name, valid_for, download_name))
         return f"{self._service.url.rstrip('/')}/{container}/{quote(name, safe='/~')}?{sas}"
+
+    async def remove(self, place: Place, paths: Sequence[str]) -> None:
+        """See `Store.remove`."""
+        container, _ = self._where(place)
+        names = [self._blob(place, path)[1] for path in paths]
+        await self._call("removing", lambda: in_batches(self._client(container), "delete", names))
+
+    @property
+    def archive_tier(self) -> str | None:
+        """Azure's own."""
+        return "Archive"
+
+    async def archive(self, place: Place, paths: Sequence[str], tier: str) -> None:
+        """See `Store.archive`."""
+        container, _ = self._where(place)
+        names = [self._blob(place, path)[1] for path in paths]
+        await self._call("archiving", lambda: in_batches(self._client(container), "tier", names, tier))
 
     async def purge(self, place: Place) -> None:
         """See `Store.purge`."""
@@ -300,27 +340,3 @@ def _prefix(prefix: str) -> str:
         clean_path(last)
     # Not `to_azure`: only whole names have stand-ins for their last full stop.
     return (to_azure(folder) + "/" if slash else "") + to_azure(last + "x")[:-1]
-
-
-def _is_folder(blob: BlobProperties) -> bool:
-    return (blob.metadata or {}).get("hdi_isfolder") == "true"
-
-
-def _stored(blob: BlobProperties, folder: str) -> StoredObject:
-    metadata = {key.lower(): value for key, value in (blob.metadata or {}).items()}
-    md5 = blob.content_settings.content_md5
-    return StoredObject(
-        from_azure(blob.name[len(folder) :]),
-        int(blob.size),
-        _modified(metadata.get("mtime")) or blob.last_modified,
-        blob.content_settings.content_type,
-        bytes(md5).hex() if md5 else None,
-        metadata,
-    )
-
-
-def _modified(text: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None

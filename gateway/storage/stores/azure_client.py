@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from azure.core.exceptions import (
     AzureError,
@@ -13,24 +13,42 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from gateway.errors import ConfigurationError, NotFound, StoreError, StoreUnreachable
+from gateway.errors import ConfigurationError, NotFound, ObjectArchived, StoreError, StoreUnreachable
 from gateway.model.base import Model
 from gateway.settings import Secret
-from gateway.storage.rclone import scrub
+from gateway.storage.rclone import ASK_FIRST, scrub
+from gateway.storage.stores.azure_access import Access, PrincipalCredential
 from gateway.storage.stores.base import StoreSettings
 
 PIECE = 4 * 1024 * 1024
 """Bytes read at a time."""
 
 
-class ServicePrincipal(Model):
-    """An application of Microsoft Entra."""
+_Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,127}$")]
 
-    tenant_id: str
-    client_id: str
+
+class ServicePrincipal(Model):
+    """An application of Microsoft Entra, with the roles Storage Blob Data Contributor and Storage Blob Delegator.
+
+    Attributes
+    ----------
+    authority
+        Where it signs in; another one in national clouds.
+    """
+
+    tenant_id: _Id
+    client_id: _Id
     client_secret: Secret
+    authority: str = "https://login.microsoftonline.com"
+
+    @field_validator("authority")
+    @classmethod
+    def _protected(cls, value: str) -> str:
+        if not re.fullmatch(r"https://[A-Za-z0-9.-]+(:\d+)?/?|http://127\.0\.0\.1:\d+/?", value):
+            raise ValueError("is the https address of a sign-in service, without a path")
+        return value
 
 
 class AzureCredential(Model):
@@ -45,8 +63,6 @@ class AzureCredential(Model):
         given = [self.account_key, self.connection_string, self.service_principal]
         if sum(item is not None for item in given) != 1:
             raise ValueError("needs exactly one of account_key, connection_string, service_principal")
-        if self.service_principal is not None:
-            raise ValueError("service_principal is not there yet; use account_key or connection_string")
         return self
 
 
@@ -59,10 +75,13 @@ class AzureSettings(StoreSettings):
         ``https://<account>.blob.core.windows.net``; may be left out where a connection string names it.
     container
         Container of the layout ``prefix``. In the layout ``container`` each job has one, named by its id.
+    index_tags
+        Whether blobs get index tags (``job``, ``case``, ``owner``). Accounts with a hierarchical namespace have none.
     """
 
     account_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
     container: str | None = None
+    index_tags: bool | Literal["auto"] = "auto"
     credential: AzureCredential
 
     @field_validator("container")
@@ -78,11 +97,13 @@ class AzureSettings(StoreSettings):
             raise ValueError("the layout prefix needs a container")
         if self.account_url is None and self.credential.connection_string is None:
             raise ValueError("needs account_url")
+        if self.credential.service_principal and not (self.account_url or "").startswith("https://"):
+            raise ValueError("a service principal needs an account_url with https: its tokens must not be overheard")
         return self
 
 
-def connect(settings: AzureSettings) -> tuple[BlobServiceClient, str]:
-    """Return the account's client and its key, which signs what nodes and browsers get.
+def connect(settings: AzureSettings) -> Access:
+    """Return the account's client with what signs for nodes and browsers.
 
     A store that is down answers within seconds: few retries, short pauses.
 
@@ -104,6 +125,12 @@ def connect(settings: AzureSettings) -> tuple[BlobServiceClient, str]:
         if credential.connection_string is not None:
             text = credential.connection_string.reveal()
             service = BlobServiceClient.from_connection_string(text, **options)
+        elif (application := credential.service_principal) is not None:
+            assert settings.account_url is not None
+            secret = application.client_secret.reveal
+            secret()
+            token = PrincipalCredential(application.authority, application.tenant_id, application.client_id, secret)
+            return Access(BlobServiceClient(settings.account_url, credential=token, **options), None)
         else:
             assert credential.account_key is not None
             assert settings.account_url is not None
@@ -117,7 +144,7 @@ def connect(settings: AzureSettings) -> tuple[BlobServiceClient, str]:
             "the gateway needs the account's name and key to make short-lived signatures",
             hint="give account_key, or a connection string with AccountKey",
         )
-    return service, found
+    return Access(service, found)
 
 
 def translated(error: AzureError, what: str) -> StoreError | NotFound:
@@ -126,6 +153,8 @@ def translated(error: AzureError, what: str) -> StoreError | NotFound:
         return NotFound(f"{what}: there is no such thing")
     if isinstance(error, HttpResponseError) and error.status_code:
         code = getattr(error, "error_code", None) or error.reason
+        if getattr(code, "value", code) in ("BlobArchived", "BlobBeingRehydrated"):
+            return ObjectArchived(what, hint=ASK_FIRST)
         text = f"{what}: the service answered {error.status_code} {getattr(code, 'value', code)}"
         busy = error.status_code in (429, 500, 502, 503, 504)
         return StoreUnreachable(text) if busy else StoreError(text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from gateway.compute.transport.base import RcloneRemote, Transport
+from gateway.errors import StoreError
 from gateway.model.job import Probe
 from gateway.settings import PluginSettings
 
@@ -56,6 +57,7 @@ class StoredObject:
     content_type: str | None = None
     md5: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    etag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,14 @@ class Store(ABC):
     def list(self, place: Place, prefix: str = "") -> AsyncIterator[StoredObject]:
         """Yield the objects below `prefix` of the place, in any order. Nothing there: nothing is yielded."""
 
+    def key(self, place: Place) -> str:
+        """Return the folder that a place is in what `everything` yields."""
+        return place.prefix
+
+    @abstractmethod
+    def everything(self) -> AsyncIterator[StoredObject]:
+        """Yield the objects of all places, in any order; each path begins with the key of its place."""
+
     @abstractmethod
     async def stat(self, place: Place, path: str) -> StoredObject | None:
         """Return one object, None where there is none."""
@@ -137,12 +147,58 @@ class Store(ABC):
         """Put one small object (the gateway's own records). Replaces."""
 
     @abstractmethod
-    async def annotate(self, place: Place, path: str, content_type: str | None, metadata: Mapping[str, str]) -> None:
-        """Set content type and metadata (job, case, owner, sha256) where the store has them."""
+    async def annotate(
+        self,
+        place: Place,
+        path: str,
+        content_type: str | None,
+        metadata: Mapping[str, str],
+        known: StoredObject | None = None,
+    ) -> None:
+        """Set content type and metadata (job, case, owner, sha256) where the store has them.
+
+        Parameters
+        ----------
+        known
+            What a listing said of the object a moment ago: then it is not asked for again.
+        """
 
     @abstractmethod
     async def signed_url(self, place: Place, path: str, valid_for: timedelta, download_name: str) -> str | None:
         """Return a short-lived address of one object, None where the store has none."""
+
+    def folder_on(self, place: Place, target: str) -> str | None:
+        """Return the folder on a target that the place is; None where it is none there."""
+        return None
+
+    async def revoke_push(self, place: Place) -> bool:
+        """Make what `push_remote` gave for this place of no use any more, from now on.
+
+        Returns
+        -------
+        bool
+            False where the store cannot: then credentials end with their time only.
+        """
+        return False
+
+    async def remove(self, place: Place, paths: Sequence[str]) -> None:
+        """Delete single objects; those that are gone already are no error.
+
+        Raises
+        ------
+        StoreError
+            Some are still there.
+        """
+        raise StoreError(f"store {self.name} cannot delete single outputs")
+
+    @property
+    def archive_tier(self) -> str | None:
+        """Where `archive` moves objects to if nothing else is said; None where the store has no such place."""
+        return None
+
+    async def archive(self, place: Place, paths: Sequence[str], tier: str) -> None:
+        """Move single objects to another tier; those that are gone already are no error."""
+        raise StoreError(f"store {self.name} has no archive tier")
 
     @abstractmethod
     async def purge(self, place: Place) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -123,9 +124,14 @@ class DirectoryStore(Store):
     ) -> RcloneRemote | None:
         if self.settings.transfer == "relay":
             return None
+        folder = self.folder_on(place, target)
+        return None if folder is None else RcloneRemote({"type": "local"}, folder, _ARGUMENTS)
+
+    def folder_on(self, place: Place, target: str) -> str | None:
+        """See `Store.folder_on`."""
         here = self._remote is None and target in self.context.local_targets
         there = self._remote is not None and target == self.context.target
-        return RcloneRemote({"type": "local"}, self._below_root(place), _ARGUMENTS) if here or there else None
+        return self._below_root(place) if here or there else None
 
     async def relay_remote(self, place: Place) -> RcloneRemote:
         """See `Store.relay_remote`."""
@@ -155,6 +161,18 @@ class DirectoryStore(Store):
             for found in rows:
                 if found.path.startswith(last):
                     yield named(found)
+
+    async def everything(self) -> AsyncIterator[StoredObject]:
+        """See `Store.everything`. On a target, some folders of its root with each command."""
+        if self._remote:
+            async for found in self._remote.walk_all():
+                yield found
+            return
+        walk = self._local.walk("")
+        while rows := await self._call("listing", lambda: list(islice(walk, _ROWS))):
+            for found in rows:
+                if "/" in found.path:
+                    yield found
 
     async def stat(self, place: Place, path: str) -> StoredObject | None:
         """See `Store.stat`."""
@@ -194,7 +212,14 @@ class DirectoryStore(Store):
         else:
             await self._call(f"writing {path!a}", lambda: self._local.write(whole, data))
 
-    async def annotate(self, place: Place, path: str, content_type: str | None, metadata: Mapping[str, str]) -> None:
+    async def annotate(
+        self,
+        place: Place,
+        path: str,
+        content_type: str | None,
+        metadata: Mapping[str, str],
+        known: StoredObject | None = None,
+    ) -> None:
         """Do nothing: a file system keeps neither."""
 
     async def signed_url(
@@ -206,6 +231,21 @@ class DirectoryStore(Store):
     ) -> str | None:
         """Return None: a folder has no addresses."""
         return None
+
+    async def remove(self, place: Place, paths: Sequence[str]) -> None:
+        """See `Store.remove`. Folders that become empty stay."""
+        base = self._path(place)
+        checked = [clean_path(path) for path in paths]
+        if self._remote:
+            with contextlib.suppress(NotFound):
+                await self._remote.unlink(base, checked)
+            return
+
+        def unlink() -> None:
+            for path in checked:
+                self._local.unlink(f"{base}/{path}")
+
+        await self._call("removing", unlink)
 
     async def purge(self, place: Place) -> None:
         """See `Store.purge`."""

@@ -109,6 +109,13 @@ class Folder:
             else:
                 os.unlink(name, dir_fd=parent)
 
+    def unlink(self, path: str) -> None:
+        """Remove one regular file; nothing where there is none."""
+        folder, name = _split(path)
+        with contextlib.suppress(NotFound, FileNotFoundError), self._opened(folder) as parent:
+            if stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+                os.unlink(name, dir_fd=parent)
+
     @contextlib.contextmanager
     def _opened(self, path: str, below: bytes = b"", *, create: bool = False) -> Iterator[int]:
         """Open a folder name by name, each without following a link.

@@ -16,3 +16,13 @@ def metadata_value(text: str) -> str:
     """Return `text` as a header can carry it: percent-encoded but for printable ASCII."""
     kept = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%") + " "
     return quote(text.strip(), safe=kept, errors="replace")
+
+
+def tag_value(text: str) -> str:
+    """Return `text` as an index tag can carry it, in a header: all but letters, digits, ``.-_/`` as ``:C3:BC``."""
+    plain = (c if c.isascii() and (c.isalnum() or c in ".-_/") else _escaped(c) for c in text.strip())
+    return "".join(plain)[:256]
+
+
+def _escaped(character: str) -> str:
+    return "".join(f":{byte:02X}" for byte in character.encode("utf-8", "replace"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -87,6 +88,7 @@ class RcloneStore(Store):
         for key, value in (("job", place.job_id), ("case", place.case), ("owner", place.owner)):
             if value:
                 found += ["--header-upload", f"x-amz-meta-{key}: {metadata_value(value)}"]
+        found += ["--header-upload", "Content-Disposition: attachment"]
         return tuple(found)
 
     async def _address(self, place: Place, path: str) -> tuple[RcloneRemote, str]:
@@ -134,6 +136,17 @@ class RcloneStore(Store):
         remote = await self._place(place)
         folder, slash, last = prefix.rpartition("/")
         where = address(_NAME, remote, clean_path(folder, empty=not slash), folder=True)
+        async for found in self._listed(remote, where, folder + slash, last):
+            yield found
+
+    async def everything(self) -> AsyncIterator[StoredObject]:
+        """See `Store.everything`."""
+        remote = RcloneRemote(await self._options(), self._settings.root.rstrip("/"))
+        async for found in self._listed(remote, address(_NAME, remote, folder=True), "", ""):
+            yield found
+
+    async def _listed(self, remote: RcloneRemote, where: str, head: str, last: str) -> AsyncIterator[StoredObject]:
+        """Yield what is below an address and begins with `last`; names get `head` before them."""
         options = ["--files-only", "--no-mimetype", "--use-server-modtime", "--fast-list", *_QUICK]
         options += ["--hash", "--hash-type", "md5"] if self._s3 else []
         rest = b""
@@ -144,7 +157,7 @@ class RcloneStore(Store):
                 for line in lines:
                     row = _row(line)
                     if row is not None and str(row["Path"]).startswith(last):
-                        yield _stored(folder + slash + row["Path"], row)
+                        yield _stored(head + row["Path"], row)
         except NotFound:
             return
 
@@ -188,7 +201,14 @@ class RcloneStore(Store):
         if result.exit_status:
             raise result.error(self._what(f"writing {path!a}"))
 
-    async def annotate(self, place: Place, path: str, content_type: str | None, metadata: Mapping[str, str]) -> None:
+    async def annotate(
+        self,
+        place: Place,
+        path: str,
+        content_type: str | None,
+        metadata: Mapping[str, str],
+        known: StoredObject | None = None,
+    ) -> None:
         """Do nothing: see the class."""
 
     async def signed_url(
@@ -208,6 +228,39 @@ class RcloneStore(Store):
             raise result.error(self._what(f"signing the address of {path!a}"))
         url = result.stdout.decode().strip()
         return url if url.startswith(("https://", "http://")) else None
+
+    async def remove(self, place: Place, paths: Sequence[str]) -> None:
+        """See `Store.remove`."""
+        await self._each("delete", place, paths, "removing")
+
+    @property
+    def archive_tier(self) -> str | None:
+        """As configured; on AWS the storage class for what is hardly read. Other services of S3's kind have none."""
+        aws = self._s3 and self._settings.remote.get("provider") == "AWS"
+        return self._settings.archive_tier or ("GLACIER" if aws else None)
+
+    async def archive(self, place: Place, paths: Sequence[str], tier: str) -> None:
+        """See `Store.archive`. `tier` is one of the service's own, such as S3's storage classes."""
+        if self.archive_tier is None:
+            await super().archive(place, paths, tier)
+        await self._each("settier", place, paths, "archiving", tier)
+
+    async def _each(self, verb: str, place: Place, paths: Sequence[str], what: str, *words: str) -> None:
+        """Carry out a command of rclone for named files; those that are not there are left out.
+
+        Not all of its commands end with a status when something failed: what they said counts as well.
+        """
+        remote = await self._place(place)
+        names = [clean_path(path) for path in paths]
+        where = address(_NAME, remote, folder=True)
+        data = "".join(f"{name}\n" for name in names).encode()
+        arguments = [verb, *words, "--files-from-raw", "-", "--no-traverse", "--low-level-retries", "3", where]
+        result = await self._rclone.run(arguments, {_NAME: remote}, data=data, timeout=_LIST_TIMEOUT)
+        said = any(message.level in ("error", "critical") for message in result.messages)
+        if result.exit_status or said:
+            error = replace(result, exit_status=result.exit_status or 1).error(self._what(what))
+            if not isinstance(error, NotFound):
+                raise error
 
     async def purge(self, place: Place) -> None:
         """See `Store.purge`."""

@@ -41,11 +41,14 @@ class RcloneSettings(StoreSettings):
         The others, by where they are to be found. Passwords are given as they are, not obscured.
     root
         Folder below the remote: for object stores ``bucket/folder``, for file servers an absolute path.
+    archive_tier
+        Where retention archives to, by the service's own name, such as ``GLACIER``, where ``rclone settier`` can.
     """
 
     remote: dict[str, str | int | bool] = Field(min_length=1)
     secrets: dict[str, Secret] = Field(default_factory=dict)
     root: str
+    archive_tier: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]{1,31}$")
 
     @field_validator("layout")
     @classmethod

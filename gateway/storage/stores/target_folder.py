@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shlex
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway.compute.transport.base import Transport
@@ -15,6 +16,10 @@ from gateway.storage.names import from_disk, to_disk
 from gateway.storage.stores.base import StoredObject
 
 PIECE = 4 * 1024 * 1024
+MAX_OUTPUT = 64 * 1024 * 1024
+MAX_LISTING = 512 * 1024 * 1024
+"""Bytes that a command may print, and that a listing may."""
+FOLDERS_AT_ONCE = 100
 _MISSING, _REFUSED = 44, 45
 
 # A folder is entered name by name, and where that led is looked at: a link put there in between is seen.
@@ -44,6 +49,22 @@ folders() {{
     if [ -L "./$name" ]; then printf 'refused\\n'; elif [ -d "./$name" ]; then printf 'there\\n'
     elif [ -e "./$name" ]; then printf 'refused\\n'; else printf 'missing\\n'; fi
   done
+}}
+unlink_all() {{
+  local path status=0
+  local -a names
+  while IFS= read -r -d '' path; do
+    IFS=/ read -r -d '' -a names < <(printf '%s\\0' "$path")
+    (
+      last=${{names[${{#names[@]}} - 1]}}
+      unset "names[${{#names[@]}} - 1]"
+      enter "$@" ${{names[@]+"${{names[@]}}"}}
+      if [ -L "./$last" ] || [ ! -f "./$last" ]; then exit 0; fi
+      rm -f -- "./$last"
+    ) </dev/null
+    case $? in 0 | {_MISSING}) ;; *) status=1 ;; esac
+  done
+  return "$status"
 }}
 regular() {{
   if [ -L "./$1" ] || [ ! -f "./$1" ]; then exit {_MISSING}; fi
@@ -118,12 +139,27 @@ class TargetFolder:
         """Return the regular files below `path`, by paths relative to it; none where it is not there."""
         command = r"find . -mindepth 1 -type f -printf '%P\0%s\0%T@\0'"
         try:
-            out = await self._run(f"listing {path!a}", path, command, timeout=300)
+            out = await self._run(f"listing {path!a}", path, command, timeout=300, max_output=MAX_LISTING)
         except NotFound:
             return []
-        fields = out.split(b"\0")[:-1]
-        rows = zip(fields[::3], fields[1::3], fields[2::3], strict=True)
-        return [_stored(from_disk(name), size, modified) for name, size, modified in rows]
+        return _rows(out)
+
+    async def walk_all(self) -> AsyncIterator[StoredObject]:
+        """Yield the regular files below the root's folders; links among those are not followed."""
+        try:
+            out = await self._run("listing the root", "", r"find . -mindepth 1 -maxdepth 1 -type d -printf '%P\0'")
+        except NotFound:
+            return
+        folders = sorted(out.split(b"\0")[:-1])
+        for start in range(0, len(folders), FOLDERS_AT_ONCE):
+            names = " ".join(quoted(b"./" + name) for name in folders[start : start + FOLDERS_AT_ONCE])
+            # A folder that has gone meanwhile is no failure; one that cannot be read is.
+            command = rf"""
+for name in {names}; do
+  if [ -d "$name" ] && [ ! -L "$name" ]; then find "$name" -type f -printf '%p\0%s\0%T@\0' || exit 1; fi
+done"""
+            for found in _rows(await self._run("listing", "", command, timeout=600, max_output=MAX_LISTING)):
+                yield replace(found, path=found.path.removeprefix("./"))
 
     async def stat(self, path: str) -> StoredObject | None:
         """Return one regular file."""
@@ -172,6 +208,12 @@ class TargetFolder:
         except NotFound:
             return
 
+    async def unlink(self, folder: str, paths: Sequence[str]) -> None:
+        """Remove regular files below `folder` with one command; those that are not there are no error."""
+        names = " ".join(quoted(name) for name in to_disk(folder).split(b"/") if name)
+        listed = b"".join(to_disk(path) + b"\0" for path in paths)
+        await self._run(f"removing {len(paths)} files", "", f"unlink_all {names}", data=listed, timeout=600)
+
     async def _run(
         self,
         what: str,
@@ -181,12 +223,13 @@ class TargetFolder:
         data: bytes = b"",
         make: bool = False,
         timeout: float = 60,
+        max_output: int = MAX_OUTPUT,
     ) -> bytes:
         names = " ".join(quoted(name) for name in to_disk(folder).split(b"/") if name)
         head = f"root={shlex.quote(self._root)}; make={int(make)}\n"
         script = f"{head}{_ENTER}enter {names}\n{command}\n"
         try:
-            result = await self._transport.run(script, data=data, timeout=timeout)
+            result = await self._transport.run(script, data=data, timeout=timeout, max_output=max_output)
         except TargetUnreachable as error:
             raise StoreUnreachable(f"{what}: {error.message}") from None
         except TargetError as error:
@@ -222,6 +265,12 @@ def _settle(made: asyncio.Future[None], error: Exception | None) -> None:
 def _split(path: str) -> tuple[str, str]:
     folder, _, name = path.rpartition("/")
     return folder, quoted(to_disk(name))
+
+
+def _rows(out: bytes) -> list[StoredObject]:
+    fields = out.split(b"\0")[:-1]
+    rows = zip(fields[::3], fields[1::3], fields[2::3], strict=True)
+    return [_stored(from_disk(name), size, modified) for name, size, modified in rows]
 
 
 def _stored(path: str, size: bytes, modified: bytes) -> StoredObject:

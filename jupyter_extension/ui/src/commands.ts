@@ -5,6 +5,7 @@ export const COMMANDS = {
   openSidebar: 'science-gateway:open-sidebar',
   launch: 'science-gateway:launch',
   openJob: 'science-gateway:open-job',
+  openSweep: 'science-gateway:open-sweep',
   compare: 'science-gateway:compare',
   addTarget: 'science-gateway:add-target',
   insertSnippet: 'science-gateway:insert-snippet',
@@ -17,6 +18,8 @@ export interface CommandArguments {
   launch: { case?: string; from?: string; container?: boolean };
   /** `tab` is the id of one of the job view's tabs. */
   openJob: { id: string; tab?: string };
+  /** The table of a sweep. */
+  openSweep: { id: string };
   compare: { ids: string[] };
   addTarget: Record<string, never>;
   /** Insert a cell that launches a case, into the current notebook or a new one. */

@@ -6,6 +6,7 @@ import { notebooksPlugin } from './plugins/notebooks';
 import { outputsPlugin } from './plugins/outputs';
 import { panelPlugin } from './plugins/panel';
 import { sidebarPlugin } from './plugins/sidebar';
+import { sweepPlugin } from './plugins/sweep';
 import { targetsPlugin } from './plugins/targets';
 
 export default [
@@ -15,6 +16,7 @@ export default [
   jobPlugin,
   outputsPlugin,
   comparePlugin,
+  sweepPlugin,
   targetsPlugin,
   notebooksPlugin,
   cardPlugin,

@@ -89,7 +89,7 @@ export class FakeGateway {
   say(kind: string, id: string | null, data: Record<string, unknown> = {}): void {
     this.sequence += 1;
     const at = new Date(BEGIN).toISOString();
-    const event: Event = { sequence: this.sequence, job_id: id, at, kind, data };
+    const event: Event = { sequence: this.sequence, job_id: id, at, kind, data, evidence: null };
     this.reader?.onEvent?.({ id: String(this.sequence), event: kind, data: event });
   }
 

@@ -25,12 +25,14 @@ RETRY = {"attempts": 2, "reasons": ["node_failed", "signalled"]}
 
 
 def processes(scene: Scene, job_id: str) -> dict[int, str]:
-    """Return the job's processes on its node, with their command lines."""
+    """Return the job's processes on its node, with their command lines. Other clusters may have the same job ids."""
+    base = str(scene.berth.base).encode()
     scheduler_id = str(scene.gateway.job(job_id)["scheduler_id"])
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if f"SLURM_JOB_ID={scheduler_id}\0".encode() in (entry / "environ").read_bytes():
+            environ = (entry / "environ").read_bytes()
+            if f"SLURM_JOB_ID={scheduler_id}\0".encode() in environ and base in environ:
                 words = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
                 found[int(entry.name)] = words.decode(errors="replace")
     return found

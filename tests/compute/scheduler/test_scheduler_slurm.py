@@ -217,6 +217,12 @@ def test_where_the_accounts_fail_an_absent_job_is_a_problem_and_the_others_are_s
     assert "sacct" in answer.problems[0]
 
 
+def test_words_of_squeues_own_leave_an_absent_job_unanswered_although_its_status_is_0() -> None:
+    answer = SLURM.query(["17"], FACTS).parse("slurm_load_jobs error: try again\n@squeue 0\n", "", 0)
+    assert answer.jobs == {}
+    assert "try again" in answer.problems[0]
+
+
 def test_a_line_that_was_cut_off_is_a_problem() -> None:
     answer = SLURM.query(["4"], FACTS).parse(RECORDINGS["running"]["stdout"][:40] + "\n@squeue 0\n", "", 0)
     assert answer.jobs == {}

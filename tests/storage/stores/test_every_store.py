@@ -123,6 +123,22 @@ async def test_places_do_not_see_each_other_and_purging_one_leaves_the_other(sto
     assert await read(store, other, "theirs") == b"2"
 
 
+async def test_everything_is_listed_by_place_whatever_its_name(store: Store, place: Place) -> None:
+    other = Place(place.job_id[:-1] + ("2" if place.job_id[-1] != "2" else "3"), owner="bob")
+    await store.prepare(place)
+    await store.prepare(other)
+    for name in HOSTILE:
+        await store.write(place, f"below/{name}", b"1", "text/plain")
+    await store.write(other, "theirs", b"22", "text/plain")
+    found = {found.path: found.size async for found in store.everything()}
+    expected = {f"{store.key(place)}/below/{name}": 1 for name in HOSTILE} | {f"{store.key(other)}/theirs": 2}
+    assert {
+        path: size for path, size in found.items() if path.startswith((store.key(place), store.key(other)))
+    } == expected
+    await store.purge(other)
+    assert store.key(other) not in {path.split("/")[0] for path in [found.path async for found in store.everything()]}
+
+
 async def test_a_path_of_the_author_stands_for_the_job_id(store: Store, place: Place) -> None:
     chosen = Place(place.job_id, owner="alice", path="re-scan/100 #1")
     await store.prepare(chosen)
@@ -157,3 +173,13 @@ async def test_a_probe_of_a_good_store_is_ok_and_leaves_nothing(store: Store, pl
     if store.kind != "azure":
         assert await names(store, Place(".gateway-probe", "")) == set()
     assert await names(store, place) == set()
+
+
+async def test_single_objects_are_removed_and_others_stay_whatever_they_are_called(store: Store, place: Place) -> None:
+    for path in (*HOSTILE, "keep/sp ace.txt", "-dash2"):
+        await store.write(place, path, b"x", "text/plain")
+    await store.remove(place, [*HOSTILE, "never/there", "nor this"])
+    assert await names(store, place) == {"keep/sp ace.txt", "-dash2"}
+    await store.remove(place, HOSTILE)
+    with pytest.raises(StoreError):
+        await store.remove(place, ["../x"])

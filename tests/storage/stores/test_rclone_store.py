@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from rclone_python import utils as library_utils
 
@@ -185,3 +186,21 @@ def test_the_shell_of_rclone_python_does_execute_what_it_is_given(tmp_path: Path
 def test_options_that_a_configuration_file_cannot_hold_are_refused(value: str) -> None:
     with pytest.raises(StoreError, match="sas_url"):
         configuration(RcloneRemote({"type": "azureblob", "sas_url": value}, "x"))
+
+
+async def test_a_signed_url_opens_one_object_for_a_short_time(
+    make_store: MakeStore, s3_section: dict[str, Any], place: Place
+) -> None:
+    store = make_store(RcloneStore, **s3_section)
+    await store.write(place, "page.html", b"0123456789", "text/html")
+    await store.write(place, "other", b"2", "text/plain")
+    url = await store.signed_url(place, "page.html", timedelta(minutes=5), "page.html")
+    assert httpx.URL(url).params["X-Amz-Expires"] == "300"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(url, headers={"Range": "bytes=2-4"})
+        assert (answer.status_code, answer.content) == (206, b"234")
+        assert (await client.get(url.replace("page.html", "other"))).status_code == 403
+        assert (await client.get(url.replace("X-Amz-Expires=300", "X-Amz-Expires=86400"))).status_code == 403
+        assert (await client.put(url, content=b"x")).status_code == 403
+        assert (await client.delete(url)).status_code == 403
+    assert b"".join([piece async for piece in store.read(place, "page.html")]) == b"0123456789"

@@ -31,8 +31,11 @@ export type Progress = Schemas['Progress'];
 export type SeriesRows = Schemas['SeriesRows'];
 export type State = Schemas['State'];
 export type StoreInfo = Schemas['StoreInfo'];
+export type StoreOutputs = Schemas['StoreOutputs'];
 export type Sweep = Schemas['Sweep'];
 export type SweepPage = Schemas['SweepPage'];
+export type SweepRow = Schemas['SweepRow'];
+export type SweepTable = Schemas['SweepTable'];
 export type TargetInfo = Schemas['TargetInfo'];
 export type TargetPage = Schemas['TargetPage'];
 

@@ -308,7 +308,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Copy outputs now
+         * Copy outputs now, or what is missing
          * @description Copy a running job's outputs to its stores now.
          */
         post: operations["sync_job"];
@@ -535,7 +535,7 @@ export interface paths {
         };
         /**
          * List a job's outputs
-         * @description List the outputs of a job below a prefix.
+         * @description List the outputs of a job below a prefix; those that fit, where more is asked for than a prefix.
          */
         get: operations["list_outputs"];
         put?: never;
@@ -574,8 +574,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List outputs by whole name
-         * @description List outputs by their whole names, `<job-id>/…`; the answer's names are within the job.
+         * List outputs by whole name, or search all jobs
+         * @description List outputs by their whole names, `<job-id>/…` (the answer's names are within the job), or search all jobs.
          */
         get: operations["list_all_outputs"];
         put?: never;
@@ -945,6 +945,289 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/retention/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What retention would do
+         * @description Say what the rules would do now, and what keeps the rest back. Nothing is changed.
+         */
+        get: operations["plan_retention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin what retention asks for
+         * @description Begin what the rules ask for now. It is carried out beside: see the works.
+         */
+        post: operations["run_retention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/works": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What retention does and did
+         * @description List what retention was told to do, newest first.
+         */
+        get: operations["list_retention_works"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long outputs are kept
+         * @description Show what holds for a job's outputs: holds, the owner's rule, what was done, and the folder on the target.
+         */
+        get: operations["get_job_retention"];
+        /**
+         * Set how long outputs are kept
+         * @description Set how long a job's outputs are kept, where the administrator lets owners do so.
+         */
+        put: operations["set_job_retention"];
+        post?: never;
+        /**
+         * Take the own rule away
+         * @description Take the owner's own rule away.
+         */
+        delete: operations["remove_job_retention"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/retention/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep outputs
+         * @description Keep a job's outputs: while the hold stands, none is deleted or archived.
+         */
+        post: operations["hold_outputs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/retention/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a hold away
+         * @description Take one's hold away.
+         */
+        post: operations["release_outputs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/folder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a job's folder from its target
+         * @description Remove the folder of a job that has ended from its target, with all that is there only.
+         */
+        delete: operations["give_up_folder"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/crate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a job as an RO-Crate
+         * @description Give a job that has ended as an RO-Crate (Process Run Crate): what ran, with what, and what came of it.
+         */
+        get: operations["get_crate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/crates/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what a crate would run
+         * @description Say what would be done to run again what a crate holds; nothing is stored.
+         */
+        post: operations["plan_crate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/crates/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run again what a crate holds
+         * @description Run again what a crate holds: the same version of the case where it is known here, else what was carried out.
+         */
+        post: operations["run_crate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how a verification goes
+         * @description Show the latest verification of a store, and what it found.
+         */
+        get: operations["get_verification"];
+        put?: never;
+        /**
+         * Verify a job's outputs
+         * @description Compare what stands in a store with what was signed: signature, listing, and every byte.
+         *
+         *         It runs beside everything else: `GET` tells how far it is. One that was broken off goes on where it stopped.
+         */
+        post: operations["verify_outputs"];
+        /**
+         * End a verification
+         * @description End a verification that runs; what it found so far is kept.
+         */
+        delete: operations["cancel_verification"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/signing-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the keys that manifests are signed with
+         * @description List the public keys whose signatures under manifests are believed.
+         */
+        get: operations["list_signing_keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stores/{name}/reconcile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reconcile a store with the catalogue
+         * @description Read a store, and put right what the catalogue says of it: one line of JSON for each job that differs.
+         *
+         *         Rows are added for what is there, removed for what has gone, and corrected; totals of folders are counted anew
+         *         where they are wrong. What live jobs write is left alone. A folder `<job-id>/…` that the catalogue does not know
+         *         becomes a job, or a store of one, where its manifest was signed with a known key; else it is named. Lines come as
+         *         the work goes on; whoever hangs up ends it.
+         */
+        post: operations["reconcile_store"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sweeps": {
         parameters: {
             query?: never;
@@ -1299,6 +1582,16 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * Begun
+         * @description How many works were begun: they are carried out beside. `blocked` are those that something keeps back.
+         */
+        Begun: {
+            /** Works */
+            works: number;
+            /** Blocked */
+            blocked: number;
+        };
+        /**
          * BulkItem
          * @description What became of one job: `done`, or the problem.
          */
@@ -1492,6 +1785,81 @@ export interface components {
             unit: string | null;
         };
         /**
+         * CrateOrder
+         * @description Run again what a crate holds: its `run`, or a `url` of the crate (a zip file, or its metadata file).
+         *
+         *     `changes` is a JSON merge patch over the request that follows. With `any_image` a case may run in another build of
+         *     its image, and a command in an image whose digest the crate does not know.
+         */
+        CrateOrder: {
+            /** @default null */
+            run: components["schemas"]["RunRecord"] | null;
+            /**
+             * Url
+             * @default null
+             */
+            url: string | null;
+            /**
+             * Target
+             * @default null
+             */
+            target: string | null;
+            /**
+             * Stores
+             * @default []
+             */
+            stores: string[];
+            /** Changes */
+            changes?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Any Image
+             * @default false
+             */
+            any_image: boolean;
+        };
+        /**
+         * CratePlan
+         * @description What would be done with a crate.
+         *
+         *     Attributes
+         *     ----------
+         *     how
+         *         ``case``: by the same version of the case; ``specification``: by what was carried out.
+         *     needed
+         *         Files to upload before.
+         *     missing
+         *         Why it cannot be run; empty where it can.
+         *     notes
+         *         What is not as it was.
+         *     request
+         *         The body for ``POST /jobs``.
+         */
+        CratePlan: {
+            /**
+             * How
+             * @enum {string}
+             */
+            how: "case" | "specification";
+            run: components["schemas"]["RunRecord"];
+            /**
+             * Target
+             * @default null
+             */
+            target: string | null;
+            /** Needed */
+            needed: components["schemas"]["NeededFile"][];
+            /** Missing */
+            missing: string[];
+            /** Notes */
+            notes: string[];
+            /** Request */
+            request: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * DataSeries
          * @description A table that the payload writes and that grows while it runs, for live plots.
          *
@@ -1527,6 +1895,9 @@ export interface components {
         /**
          * Event
          * @description Something that happened to a job. `sequence` grows over all jobs without exception.
+         *
+         *     `evidence` is what a change of the state rests on: the job's own record, the scheduler's word; null where there is
+         *     none, as for what people asked.
          */
         Event: {
             /** Sequence */
@@ -1544,6 +1915,13 @@ export interface components {
             data: {
                 [key: string]: unknown;
             };
+            /**
+             * Evidence
+             * @default null
+             */
+            evidence: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * EventPage
@@ -1584,6 +1962,17 @@ export interface components {
             detail: string;
         };
         /**
+         * Finding
+         * @description One file that is not as it should be.
+         */
+        Finding: {
+            /** Path */
+            path: string;
+            result: components["schemas"]["Result"];
+            /** Detail */
+            detail: string;
+        };
+        /**
          * GivenValues
          * @description The body of a check, and of a set of values to keep.
          */
@@ -1603,6 +1992,42 @@ export interface components {
              * @default ok
              */
             status: string;
+        };
+        /**
+         * Hold
+         * @description Nothing of the job's outputs is deleted or archived while it stands.
+         *
+         *     Attributes
+         *     ----------
+         *     kind
+         *         ``owner``, or ``admin``: only an administrator takes that one away.
+         */
+        Hold: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "owner" | "admin";
+            /** By */
+            by: string;
+            /** At */
+            at: string;
+            /**
+             * Why
+             * @default null
+             */
+            why: string | null;
+        };
+        /**
+         * HoldRequest
+         * @description `POST /jobs/{id}/retention/hold`.
+         */
+        HoldRequest: {
+            /**
+             * Why
+             * @default null
+             */
+            why: string | null;
         };
         /**
          * Image
@@ -1806,6 +2231,15 @@ export interface components {
              *       "state": "none",
              *       "count": 0,
              *       "bytes": 0,
+             *       "backlog": null,
+             *       "backlog_files": null,
+             *       "oldest": null,
+             *       "lag": null,
+             *       "behind": false,
+             *       "problem": null,
+             *       "rescue_at": null,
+             *       "verdict": null,
+             *       "verified_at": null,
              *       "stores": {}
              *     }
              */
@@ -1845,6 +2279,36 @@ export interface components {
          */
         JobPatch: {
             [key: string]: unknown;
+        };
+        /**
+         * JobRetention
+         * @description What holds for the outputs of one job.
+         *
+         *     Attributes
+         *     ----------
+         *     going
+         *         Outputs that are being deleted or archived at this moment: decided before a hold, they still go.
+         *     folder
+         *         The job's folder on its target: ``there``, ``going`` or ``removed``.
+         */
+        JobRetention: {
+            /** Holds */
+            holds: components["schemas"]["Hold"][];
+            /** @default null */
+            own: components["schemas"]["OwnRule"] | null;
+            /** Works */
+            works: components["schemas"]["RetentionWork"][];
+            /**
+             * Going
+             * @default 0
+             */
+            going: number;
+            /**
+             * Folder
+             * @default there
+             * @enum {string}
+             */
+            folder: "there" | "going" | "removed";
         };
         /**
          * JobSpecification
@@ -2110,6 +2574,26 @@ export interface components {
             single: boolean;
         };
         /**
+         * NeededFile
+         * @description A file that the gateway does not have: it must be uploaded first. `kept`: where the crate has it.
+         */
+        NeededFile: {
+            /** Path */
+            path: string;
+            /** Digest */
+            digest: string;
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
+            /**
+             * Kept
+             * @default null
+             */
+            kept: string | null;
+        };
+        /**
          * NewToken
          * @description `POST /tokens`.
          */
@@ -2290,7 +2774,7 @@ export interface components {
         OutputsState: "none" | "partial" | "complete" | "rescued";
         /**
          * OutputsSummary
-         * @description What stands in all stores of a job; `state` is that of the worst.
+         * @description What stands in all stores of a job; `state`, backlog and lag are those of the worst.
          */
         OutputsSummary: {
             /** @default none */
@@ -2305,10 +2789,84 @@ export interface components {
              * @default 0
              */
             bytes: number;
+            /**
+             * Backlog
+             * @default null
+             */
+            backlog: number | null;
+            /**
+             * Backlog Files
+             * @default null
+             */
+            backlog_files: number | null;
+            /**
+             * Oldest
+             * @default null
+             */
+            oldest: string | null;
+            /**
+             * Lag
+             * @default null
+             */
+            lag: number | null;
+            /**
+             * Behind
+             * @default false
+             */
+            behind: boolean;
+            /**
+             * Problem
+             * @default null
+             */
+            problem: string | null;
+            /**
+             * Rescue At
+             * @default null
+             */
+            rescue_at: string | null;
+            /**
+             * Verdict
+             * @default null
+             */
+            verdict: string | null;
+            /**
+             * Verified At
+             * @default null
+             */
+            verified_at: string | null;
             /** Stores */
             stores: {
                 [key: string]: components["schemas"]["StoreOutputs"];
             };
+        };
+        /**
+         * OwnRule
+         * @description What the owner of a job asks for its outputs: `PUT /jobs/{id}/retention`.
+         */
+        OwnRule: {
+            /**
+             * After Days
+             * @description Days after the job's end.
+             */
+            after_days: number;
+            /**
+             * Action
+             * @default delete
+             * @enum {string}
+             */
+            action: "delete" | "archive";
+            /**
+             * Keep
+             * @description Outputs that match one of these patterns are left as they are.
+             * @default []
+             */
+            keep: string[];
+            /**
+             * Tier
+             * @description Where to archive to; the store's own choice by default.
+             * @default null
+             */
+            tier: string | null;
         };
         /**
          * ParameterInfo
@@ -2611,6 +3169,80 @@ export interface components {
             version: string;
         };
         /**
+         * Repair
+         * @description A line of what reconciling a store with the catalogue tells.
+         *
+         *     Attributes
+         *     ----------
+         *     kind
+         *         ``progress``; ``job`` (a job's rows differed from the store); ``adopted`` (a folder became a job, or a store of
+         *         one); ``skipped`` (left alone, with the reason); ``unknown`` (a folder that is nobody's); ``done`` (the sums);
+         *         ``failed`` (it ends here, and why).
+         *     done
+         *         Whether it was written; false in a dry run.
+         */
+        Repair: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "progress" | "job" | "adopted" | "skipped" | "unknown" | "done" | "failed";
+            /** Store */
+            store: string;
+            /**
+             * Job Id
+             * @default null
+             */
+            job_id: string | null;
+            /**
+             * Folder
+             * @default null
+             */
+            folder: string | null;
+            /**
+             * Objects
+             * @default 0
+             */
+            objects: number;
+            /**
+             * Jobs
+             * @default 0
+             */
+            jobs: number;
+            /**
+             * Added
+             * @default 0
+             */
+            added: number;
+            /**
+             * Removed
+             * @default 0
+             */
+            removed: number;
+            /**
+             * Changed
+             * @default 0
+             */
+            changed: number;
+            /**
+             * Totals
+             * @default false
+             */
+            totals: boolean;
+            /**
+             * Done
+             * @default false
+             */
+            done: boolean;
+            /**
+             * Detail
+             * @default null
+             */
+            detail: string | null;
+            /** Paths */
+            paths: string[];
+        };
+        /**
          * Resources
          * @description What one job needs, per node.
          *
@@ -2673,6 +3305,132 @@ export interface components {
             };
         };
         /**
+         * Result
+         * @description What was found of one file.
+         * @enum {string}
+         */
+        Result: "ok" | "tampered" | "truncated" | "grown" | "missing" | "extra" | "unreadable" | "unproved";
+        /**
+         * RetentionItem
+         * @description What a rule would do with a job's outputs in one store.
+         *
+         *     Attributes
+         *     ----------
+         *     rule
+         *         Its name; ``own`` where the job's owner asked for it.
+         *     count, bytes
+         *         Outputs that it is about.
+         *     blocked
+         *         Why it is not carried out now; null: it would be.
+         */
+        RetentionItem: {
+            /** Job Id */
+            job_id: string;
+            /** Job Name */
+            job_name: string;
+            /** Owner */
+            owner: string;
+            /** Ended At */
+            ended_at: string;
+            /** Store */
+            store: string;
+            /** Rule */
+            rule: string;
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "delete" | "archive";
+            /**
+             * Tier
+             * @default null
+             */
+            tier: string | null;
+            /** Count */
+            count: number;
+            /** Bytes */
+            bytes: number;
+            /**
+             * Blocked
+             * @default null
+             */
+            blocked: string | null;
+        };
+        /**
+         * RetentionPlan
+         * @description A page of what the rules would do now. `count` and `bytes` are those of the page that nothing blocks.
+         */
+        RetentionPlan: {
+            /** Items */
+            items: components["schemas"]["RetentionItem"][];
+            /**
+             * Count
+             * @default 0
+             */
+            count: number;
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * RetentionWork
+         * @description What was begun, or is done, for one job in one store.
+         *
+         *     Attributes
+         *     ----------
+         *     by
+         *         Who asked; ``automatic`` where the gateway did so by itself.
+         *     problem
+         *         Why it does not go on.
+         */
+        RetentionWork: {
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string;
+            /** Store */
+            store: string;
+            /** Rule */
+            rule: string;
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "delete" | "archive";
+            /**
+             * Tier
+             * @default null
+             */
+            tier: string | null;
+            /** Keep */
+            keep: string[];
+            /** By */
+            by: string;
+            /** Created At */
+            created_at: string;
+            /**
+             * Done At
+             * @default null
+             */
+            done_at: string | null;
+            /** Count */
+            count: number;
+            /** Bytes */
+            bytes: number;
+            /**
+             * Problem
+             * @default null
+             */
+            problem: string | null;
+        };
+        /**
          * Retry
          * @description How often, and after which reasons, the gateway tries a job again by itself.
          */
@@ -2697,6 +3455,152 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "user" | "admin";
+        /**
+         * RunImage
+         * @description The container image of a run.
+         */
+        RunImage: {
+            /** Ref */
+            ref: string;
+            /**
+             * Digest
+             * @default null
+             */
+            digest: string | null;
+        };
+        /**
+         * RunInput
+         * @description An input of a run.
+         *
+         *     Attributes
+         *     ----------
+         *     kept
+         *         Where its bytes stand in the crate; None where they are not in it as a file.
+         *     reference, signed
+         *         Where it came from, without what would open it; whether there was such a thing.
+         */
+        RunInput: {
+            /** Path */
+            path: string;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "content" | "url" | "upload" | "output" | "target";
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
+            /**
+             * Digest
+             * @default null
+             */
+            digest: string | null;
+            /**
+             * Kept
+             * @default null
+             */
+            kept: string | null;
+            /**
+             * Reference
+             * @default null
+             */
+            reference: string | null;
+            /**
+             * Signed
+             * @default false
+             */
+            signed: boolean;
+        };
+        /**
+         * RunRecord
+         * @description What was run: the file ``.gateway/run.json``.
+         *
+         *     Attributes
+         *     ----------
+         *     request, specification
+         *         What was asked for, and what was carried out.
+         *     hidden
+         *         JSON pointers of what was left out of `specification` because it is secret.
+         */
+        RunRecord: {
+            /**
+             * Version
+             * @default 1
+             * @constant
+             */
+            version: 1;
+            /** Job */
+            job: string;
+            /**
+             * Name
+             * @default job
+             */
+            name: string;
+            /**
+             * Attempt
+             * @default 1
+             */
+            attempt: number;
+            /**
+             * Target
+             * @default null
+             */
+            target: string | null;
+            /**
+             * Case
+             * @default null
+             */
+            case: string | null;
+            /**
+             * Case Version
+             * @default null
+             */
+            case_version: string | null;
+            /** Values */
+            values?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** @default null */
+            image: components["schemas"]["RunImage"] | null;
+            /**
+             * Inputs
+             * @default []
+             */
+            inputs: components["schemas"]["RunInput"][];
+            /** Request */
+            request?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Specification */
+            specification: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Hidden
+             * @default []
+             */
+            hidden: string[];
+        };
+        /**
+         * RunRequest
+         * @description `POST /retention/run`.
+         */
+        RunRequest: {
+            /**
+             * Rules
+             * @description Only these; all by default.
+             * @default []
+             */
+            rules: string[];
+            /**
+             * Jobs
+             * @description Only these; all by default.
+             * @default []
+             */
+            jobs: string[];
+        };
         /**
          * SaveAndStop
          * @description A command that runs in the container before the payload is told to end.
@@ -2794,6 +3698,40 @@ export interface components {
             ended: boolean;
         };
         /**
+         * SigningKey
+         * @description A public key (Ed25519, 32 bytes as base64) whose signatures are believed.
+         *
+         *     `origin` is ``gateway`` (a process of this database signs, or signed, with it) or ``trusted`` (the configuration
+         *     names it).
+         */
+        SigningKey: {
+            /** Key */
+            key: string;
+            /**
+             * Origin
+             * @enum {string}
+             */
+            origin: "gateway" | "trusted";
+            /**
+             * Added At
+             * @default null
+             */
+            added_at: string | null;
+        };
+        /**
+         * SigningKeys
+         * @description All keys whose signatures are believed.
+         */
+        SigningKeys: {
+            /** Items */
+            items: components["schemas"]["SigningKey"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
          * State
          * @description State of a job as people see it.
          * @enum {string}
@@ -2833,7 +3771,23 @@ export interface components {
         };
         /**
          * StoreOutputs
-         * @description What stands in one store.
+         * @description What stands in one store, and how far it is behind what a job that has not ended wrote.
+         *
+         *     Attributes
+         *     ----------
+         *     backlog, backlog_files
+         *         Bytes and files that are wanted and not there; null where nothing is known, and once the job has ended.
+         *     oldest, lag
+         *         Since when, and for how many seconds, the oldest of them has waited.
+         *     behind
+         *         Whether that is longer than its passes explain.
+         *     problem
+         *         Why not everything is there.
+         *     rescue_at
+         *         When the gateway tries again to bring what is missing; null: it does not.
+         *     verdict, verified_at
+         *         What the last verification of what stands there came to (``verified``, ``failed``, ``incomplete``), and when;
+         *         of all stores together only where each of them was looked at.
          */
         StoreOutputs: {
             /** @default none */
@@ -2848,6 +3802,51 @@ export interface components {
              * @default 0
              */
             bytes: number;
+            /**
+             * Backlog
+             * @default null
+             */
+            backlog: number | null;
+            /**
+             * Backlog Files
+             * @default null
+             */
+            backlog_files: number | null;
+            /**
+             * Oldest
+             * @default null
+             */
+            oldest: string | null;
+            /**
+             * Lag
+             * @default null
+             */
+            lag: number | null;
+            /**
+             * Behind
+             * @default false
+             */
+            behind: boolean;
+            /**
+             * Problem
+             * @default null
+             */
+            problem: string | null;
+            /**
+             * Rescue At
+             * @default null
+             */
+            rescue_at: string | null;
+            /**
+             * Verdict
+             * @default null
+             */
+            verdict: string | null;
+            /**
+             * Verified At
+             * @default null
+             */
+            verified_at: string | null;
         };
         /**
          * StorePage
@@ -3365,6 +4364,142 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * Verdict
+         * @description What a verification came to, from the best to the worst.
+         * @enum {string}
+         */
+        Verdict: "verified" | "sampled" | "incomplete" | "failed";
+        /**
+         * Verification
+         * @description Whether the outputs in a store are still those that were signed.
+         *
+         *     Attributes
+         *     ----------
+         *     state
+         *         ``running``, ``done``, ``cancelled``, ``interrupted`` (the process that did it has gone). Asking again goes on.
+         *     sample
+         *         So many files were read again; null: all of them. The store's listing is always compared whole.
+         *     signature
+         *         ``good``, ``missing``, ``bad`` (changed, or signed by nobody known here) or ``wrong`` (of another job, store or
+         *         time); null until it was looked at.
+         *     key
+         *         The key that signed the manifest.
+         *     completeness
+         *         What the manifest itself says: ``complete``, ``rescued`` or ``partial``.
+         *     files, bytes
+         *         What is to be read again; `files_checked`, `bytes_checked`: what has been.
+         *     counts
+         *         How many files had each result.
+         *     kept
+         *         Files that the job wrote and no manifest names, because it removed or renamed them later: the catalogue has them
+         *         as ``partial``.
+         *     retired
+         *         Files that the manifest names and retention removed since.
+         *     findings
+         *         A page of the files that are not as they should be.
+         */
+        Verification: {
+            /** Job Id */
+            job_id: string;
+            /** Store */
+            store: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "done" | "cancelled" | "interrupted";
+            /** @default null */
+            verdict: components["schemas"]["Verdict"] | null;
+            /**
+             * Sample
+             * @default null
+             */
+            sample: number | null;
+            /**
+             * Signature
+             * @default null
+             */
+            signature: ("good" | "missing" | "bad" | "wrong") | null;
+            /**
+             * Key
+             * @default null
+             */
+            key: string | null;
+            /**
+             * Completeness
+             * @default null
+             */
+            completeness: string | null;
+            /** Started At */
+            started_at: string;
+            /** Updated At */
+            updated_at: string;
+            /**
+             * Ended At
+             * @default null
+             */
+            ended_at: string | null;
+            /**
+             * Files
+             * @default 0
+             */
+            files: number;
+            /**
+             * Files Checked
+             * @default 0
+             */
+            files_checked: number;
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * Bytes Checked
+             * @default 0
+             */
+            bytes_checked: number;
+            /**
+             * Kept
+             * @default 0
+             */
+            kept: number;
+            /**
+             * Retired
+             * @default 0
+             */
+            retired: number;
+            /** Counts */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * Problem
+             * @default null
+             */
+            problem: string | null;
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * WorkPage
+         * @description Works, newest first.
+         */
+        WorkPage: {
+            /** Items */
+            items: components["schemas"]["RetentionWork"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
          * SeriesInfo
          * @description A table that the payload writes while it runs.
          */
@@ -3484,7 +4619,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Not possible in this state (`urn:science-gateway:problem:conflict`) */
+        /** @description The file is archived (`urn:science-gateway:problem:archived`); Not possible in this state (`urn:science-gateway:problem:conflict`) */
         Problem409: {
             headers: {
                 /** @description Of this request, as in the gateway's log. */
@@ -3550,7 +4685,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The request is not valid (`urn:science-gateway:problem:validation`) */
+        /** @description The crate cannot be used (`urn:science-gateway:problem:crate`); The request is not valid (`urn:science-gateway:problem:validation`) */
         Problem422: {
             headers: {
                 /** @description Of this request, as in the gateway's log. */
@@ -4351,7 +5486,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Copy outputs now */
+            /** @description Copy outputs now, or what is missing */
             202: {
                 headers: {
                     /** @description Of this request, as in the gateway's log. */
@@ -4855,6 +5990,14 @@ export interface operations {
                 delimiter?: "/" | "";
                 /** @description The job's first store by default. */
                 store?: string;
+                /** @description Only paths that fit it, as in a job's `outputs`: `**\/*.vtk` is at any depth. */
+                pattern?: string;
+                /** @description Of this type; `image/*` for all of a kind. */
+                content_type?: string;
+                /** @description Of so many bytes at least. */
+                min_size?: number;
+                /** @description Changed at this moment (RFC 3339) or later. */
+                modified_after?: string;
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
@@ -4961,11 +6104,39 @@ export interface operations {
     list_all_outputs: {
         parameters: {
             query?: {
+                /** @description States, separated by commas. */
+                state?: string;
+                target?: string;
+                case?: string;
+                /** @description The id of a sweep: its jobs. `none`: those that belong to no sweep. */
+                sweep?: string;
+                /** @description Administrators: somebody else's jobs, or `*` for everybody's. */
+                owner?: string;
+                /** @description `name:value`, or `name` for any value. */
+                tag?: string;
+                /** @description Part of the name or the notes, or the beginning of the id. */
+                q?: string;
+                /** @description Created at this moment (RFC 3339) or later. */
+                created_after?: string;
+                /** @description Created before this moment. */
+                created_before?: string;
+                /** @description Ended at this moment or later. */
+                ended_after?: string;
+                /** @description Ended before this moment. */
+                ended_before?: string;
                 prefix?: string;
                 /** @description `/`: one level, with totals of the folders. */
                 delimiter?: "/" | "";
                 /** @description The job's first store by default. */
                 store?: string;
+                /** @description Only paths that fit it, as in a job's `outputs`: `**\/*.vtk` is at any depth. */
+                pattern?: string;
+                /** @description Of this type; `image/*` for all of a kind. */
+                content_type?: string;
+                /** @description Of so many bytes at least. */
+                min_size?: number;
+                /** @description Changed at this moment (RFC 3339) or later. */
+                modified_after?: string;
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
@@ -4976,7 +6147,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description List outputs by whole name */
+            /** @description List outputs by whole name, or search all jobs */
             200: {
                 headers: {
                     /** @description Of this request, as in the gateway's log. */
@@ -5683,6 +6854,602 @@ export interface operations {
             };
             401: components["responses"]["Problem401"];
             404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    plan_retention: {
+        parameters: {
+            query?: {
+                /** @description Only this one; all by default. */
+                rule?: string;
+                /** @description Only what is about this job. */
+                job?: string;
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What retention would do */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionPlan"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    run_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"];
+            };
+        };
+        responses: {
+            /** @description Begin what retention asks for */
+            202: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Begun"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_retention_works: {
+        parameters: {
+            query?: {
+                /** @description Only what is not done yet. */
+                open?: boolean;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What retention does and did */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkPage"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_job_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How long outputs are kept */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobRetention"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    set_job_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnRule"];
+            };
+        };
+        responses: {
+            /** @description Set how long outputs are kept */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobRetention"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    remove_job_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Take the own rule away */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobRetention"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    hold_outputs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["HoldRequest"];
+            };
+        };
+        responses: {
+            /** @description Keep outputs */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobRetention"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    release_outputs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Take a hold away */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobRetention"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    give_up_folder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Remove a job's folder from its target */
+            202: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobRetention"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_crate: {
+        parameters: {
+            query?: {
+                /** @description The metadata alone, or a zip file with outputs and records, too. */
+                format?: "json" | "zip";
+                /** @description The job's first store by default. */
+                store?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Read a job as an RO-Crate */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/ld+json": unknown;
+                    "application/zip": unknown;
+                };
+            };
+            401: components["responses"]["Problem401"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    plan_crate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CrateOrder"];
+            };
+        };
+        responses: {
+            /** @description Say what a crate would run */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CratePlan"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    run_crate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and request give the same job. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CrateOrder"];
+            };
+        };
+        responses: {
+            /** @description Run again what a crate holds */
+            202: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    /** @description The job's version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_verification: {
+        parameters: {
+            query?: {
+                /** @description The job's first store by default. */
+                store?: string;
+                /** @description Files of one page of `findings`. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show how a verification goes */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    verify_outputs: {
+        parameters: {
+            query?: {
+                /** @description The job's first store by default. */
+                store?: string;
+                /** @description Read so many files again, chosen by chance; all by default. */
+                sample?: number;
+                /** @description Begin anew also where an earlier one was broken off. */
+                fresh?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Verify a job's outputs */
+            202: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancel_verification: {
+        parameters: {
+            query?: {
+                /** @description The job's first store by default. */
+                store?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description End a verification */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_signing_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the keys that manifests are signed with */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKeys"];
+                };
+            };
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    reconcile_store: {
+        parameters: {
+            query?: {
+                /** @description Only the place of this job. */
+                job?: string;
+                /** @description Tell what differs; nothing is written. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Reconcile a store with the catalogue */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
             421: components["responses"]["Problem421"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];

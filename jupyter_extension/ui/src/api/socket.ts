@@ -28,6 +28,8 @@ export interface Reader {
   path: () => string;
   onEvent?: (event: StreamEvent) => void;
   onText?: (text: string, offset: number) => void;
+  /** The stream is open, and there is nothing new. */
+  onBeat?: () => void;
   /** The stream has come to its end: nothing more will be written. */
   onEnd?: () => void;
   /** The gateway refused the stream; it is not asked for again. */
@@ -176,6 +178,8 @@ export class Socket {
       reader.onEvent?.(message.event);
     } else if (message.text !== undefined) {
       reader.onText?.(message.text, message.offset ?? 0);
+    } else if (message.beat) {
+      reader.onBeat?.();
     } else if (message.end) {
       this.readers.delete(number);
       reader.onEnd?.();

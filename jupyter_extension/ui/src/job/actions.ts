@@ -29,11 +29,16 @@ export function verbsOf(job: Job): Verb[] {
       'hold',
       !job.hold && BEFORE_START.includes(seen) && !job.started_at && !job.cancel_requested_at,
     ],
-    ['sync', job.state === 'running' || job.state === 'finalizing'],
+    ['sync', job.state === 'running' || job.state === 'finalizing' || mayBeBrought(job)],
     ['rerun', !draft],
     ['launch', true],
     ['clone', true],
     ['delete', ended || draft],
   ];
   return possible.filter(([, allowed]) => allowed).map(([verb]) => verb);
+}
+
+/** Whether something that an ended job left may not be in its stores yet. */
+function mayBeBrought(job: Job): boolean {
+  return ENDED.has(job.state) && job.started_at !== null && job.outputs.state === 'partial';
 }

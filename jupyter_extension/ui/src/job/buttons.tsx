@@ -1,7 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useState } from 'react';
 
-import type { Job } from '../api/models';
+import { ENDED, type Job } from '../api/models';
 import { address } from '../api/requests';
 import { run } from '../commands';
 import { ErrorNotice } from '../components/notice';
@@ -82,7 +82,9 @@ async function perform(
       return null;
     case 'sync':
       await ask(panel, job, verb);
-      return trans.__('Asked for: outputs are copied now.');
+      return ENDED.has(job.state)
+        ? trans.__('Asked for: the gateway tries again to copy what is missing.')
+        : trans.__('Asked for: outputs are copied now.');
     default:
       await ask(panel, job, verb);
       return null;

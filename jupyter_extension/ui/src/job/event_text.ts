@@ -4,6 +4,7 @@ import type { Event, State } from '../api/models';
 import { bytesText } from '../components/bytes';
 import { numberText } from '../components/numbers';
 import { stateWord } from '../components/state';
+import { shortDuration } from '../components/times';
 import { reasonText } from './reasons';
 
 /** What an event says, in one line. */
@@ -39,6 +40,24 @@ export function eventText(event: Event, trans: TranslationBundle): string {
         bytesText(Number(data.bytes ?? 0)),
         word('store'),
       );
+    case 'backlog':
+      return backlogText(data, word('store'), trans);
+    case 'verified':
+      return verifiedText(word('verdict'), word('store'), trans);
+    case 'reconciled':
+      return trans.__(
+        'What is known of %1 was put right: %2 added, %3 removed, %4 changed',
+        word('store'),
+        word('added'),
+        word('removed'),
+        word('changed'),
+      );
+    case 'retention':
+      return data.action === 'archive'
+        ? trans.__('Archived: %1 files (%2) in %3', ...removedWords(data, word))
+        : trans.__('Removed: %1 files (%2) in %3', ...removedWords(data, word));
+    case 'folder_removed':
+      return trans.__('The folder on the target was removed');
     case 'attempt':
       return trans.__('Attempt %1 begins', word('number'));
     case 'changed':
@@ -48,9 +67,38 @@ export function eventText(event: Event, trans: TranslationBundle): string {
   }
 }
 
+function removedWords(data: Event['data'], word: (name: string) => string): string[] {
+  return [word('count'), bytesText(Number(data.bytes ?? 0)), word('store')];
+}
+
+function verifiedText(verdict: string, store: string, trans: TranslationBundle): string {
+  const words: Record<string, string> = {
+    verified: trans.__('Verified: all in %1 is as it was signed', store),
+    sampled: trans.__('A sample of %1 is as it was signed', store),
+    incomplete: trans.__('Not all of %1 could be verified', store),
+    failed: trans.__('What is in %1 is not what was signed', store),
+  };
+  return words[verdict] ?? trans.__('%1 was verified', store);
+}
+
+/** How far a store is behind, or that it is not any more. */
+function backlogText(data: Event['data'], store: string, trans: TranslationBundle): string {
+  if (data.behind !== true) {
+    return trans.__('%1 has everything again', store);
+  }
+  const waited = shortDuration(Number(data.lag ?? 0), trans);
+  return typeof data.bytes === 'number'
+    ? trans.__('%1 not yet in %2, the oldest for %3', bytesText(data.bytes), store, waited)
+    : trans.__('%1 is behind by %2', store, waited);
+}
+
 function askedText(kind: string, by: string, trans: TranslationBundle): string {
   const words: Record<string, string> = {
     cancel_requested: trans.__('Cancel was asked for'),
+    retention_held: trans.__('The outputs are held'),
+    retention_released: trans.__('The outputs are not held any more'),
+    retention_changed: trans.__('How long outputs are kept was changed'),
+    folder_given_up: trans.__('The folder on the target was given up'),
     hold_requested: trans.__('Hold was asked for'),
     release_requested: trans.__('Release was asked for'),
     sync_requested: trans.__('A copy of all outputs was asked for'),

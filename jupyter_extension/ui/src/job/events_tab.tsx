@@ -62,20 +62,30 @@ function Item({ event }: { event: Event }): React.JSX.Element {
           <span>{eventText(event, trans)}</span>
         </summary>
         {open && (
-          <pre>
-            {JSON.stringify({ sequence: event.sequence, at: event.at, ...rest(event) }, null, 2)}
-          </pre>
+          <>
+            <pre>{JSON.stringify(told(event), null, 2)}</pre>
+            {event.evidence && <Evidence evidence={event.evidence} />}
+          </>
         )}
       </details>
     </li>
   );
 }
 
-/** What belongs to the event itself: its data, and its evidence where the gateway tells it. */
-function rest(event: Event): Record<string, unknown> {
-  const { kind, data } = event;
-  const { evidence } = event as Event & { evidence?: unknown };
-  return evidence ? { kind, data, evidence } : { kind, data };
+/** What a change of the state rests on. */
+function Evidence({ evidence }: { evidence: Record<string, unknown> }): React.JSX.Element {
+  const { trans } = usePanel();
+  return (
+    <section className="sg-job-evidence" aria-label={trans.__('Evidence')}>
+      <h4>{trans.__('What the gateway knows this by')}</h4>
+      <pre>{JSON.stringify(evidence, null, 2)}</pre>
+    </section>
+  );
+}
+
+/** The event as it was told. */
+function told({ sequence, at, kind, data }: Event): Record<string, unknown> {
+  return { sequence, at, kind, data };
 }
 
 function kindClass(event: Event): string {

@@ -1,6 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { ENDED, type Job } from '../api/models';
+import { Backlog } from '../components/backlog';
 import { ProgressBar } from '../components/progress';
 import { StateBadge } from '../components/state';
 import { ageText, localTime, useAge } from '../components/times';
@@ -34,6 +35,11 @@ export function Header({ job, known }: { job: Job; known: Known }): React.JSX.El
       </div>
       <Facts job={job} />
       <ProgressBar job={job} />
+      {(job.outputs.behind || job.outputs.rescue_at) && (
+        <p className="sg-job-behind">
+          <Backlog store={job.outputs} />
+        </p>
+      )}
       {(job.reason ?? (job.message && ENDED.has(job.state))) ? (
         <Failure job={job} />
       ) : (

@@ -1,7 +1,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { ENDED, type Job, type OutputsState } from '../api/models';
+import { Backlog } from '../components/backlog';
 import { bytesText } from '../components/bytes';
+import { Verified } from '../components/verified';
 import { usePanel } from '../panel';
 
 const MARKS: Record<OutputsState, string> = {
@@ -26,6 +28,8 @@ export function Stores({ job }: { job: Job }): React.JSX.Element {
           <span>
             {trans._n('%1 file', '%1 files', store.count)}, {bytesText(store.bytes)}
           </span>
+          <Backlog store={store} />
+          <Verified store={store} />
         </li>
       ))}
       {stores.length === 0 && <li>{trans.__('No store')}</li>}

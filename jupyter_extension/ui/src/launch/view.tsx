@@ -35,6 +35,9 @@ export function LaunchView({ start, memory, onShow, onDone }: Props): React.JSX.
     if (ids.job !== undefined) {
       run(panel.commands, 'openJob', { id: ids.job });
     }
+    if (ids.sweep !== undefined) {
+      run(panel.commands, 'openSweep', { id: ids.sweep });
+    }
   };
   if (shown.from !== undefined) {
     return <Again id={shown.from} memory={memory} onLaunched={launched} onBack={() => show({})} />;

@@ -2,6 +2,7 @@ import { LabIcon } from '@jupyterlab/ui-components';
 
 import type { Job, OutputFile } from '../api/models';
 import { ENDED } from '../api/models';
+import { Backlog } from '../components/backlog';
 import { bytesText } from '../components/bytes';
 import { STATE_ICONS } from '../components/icons';
 import { usePanel } from '../panel';
@@ -36,7 +37,8 @@ export function StateMark({ file }: { file: OutputFile }): React.JSX.Element {
 /** How complete a job's outputs are in one store. */
 export function Completeness({ job, store }: { job: Job; store: string }): React.JSX.Element {
   const { trans } = usePanel();
-  const found = job.outputs.stores[store] ?? { state: 'none' as const, count: 0, bytes: 0 };
+  const known = job.outputs.stores[store];
+  const found = known ?? { state: 'none' as const, count: 0, bytes: 0 };
   const ended = ENDED.has(job.state);
   const words = {
     none: ended ? trans.__('nothing stored') : trans.__('nothing stored yet'),
@@ -56,6 +58,7 @@ export function Completeness({ job, store }: { job: Job; store: string }): React
       <span className="sg-completeness-size">
         {trans._n('%1 file', '%1 files', found.count)}, {bytesText(found.bytes)}
       </span>
+      {known && <Backlog store={known} />}
     </span>
   );
 }

@@ -57,7 +57,9 @@ export function pressKey(model: SidebarModel, event: React.KeyboardEvent): boole
       }
       return true;
     case 'Enter':
-      if (row) {
+      if (row?.kind === 'sweep') {
+        run(model.panel.commands, 'openSweep', { id: row.sweep.id });
+      } else if (row) {
         openRow(model, row);
       }
       return true;

@@ -23,6 +23,10 @@ export function addMenu(app: JupyterFrontEnd, model: SidebarModel): void {
     const { jobs, sweeps } = chosenOf(model);
     return jobs.length === 1 && sweeps.length === 0 ? (jobs[0]?.id ?? null) : null;
   };
+  const singleSweep = (): string | null => {
+    const { jobs, sweeps } = chosenOf(model);
+    return sweeps.length === 1 && jobs.length === 0 ? (sweeps[0]?.id ?? null) : null;
+  };
   const withOne = (act: (id: string) => void) => () => {
     const id = single();
     if (id !== null) {
@@ -33,8 +37,15 @@ export function addMenu(app: JupyterFrontEnd, model: SidebarModel): void {
     {
       id: 'science-gateway:job-open',
       label: trans.__('Open'),
-      isEnabled: () => single() !== null,
-      execute: withOne(id => run(commands, 'openJob', { id })),
+      isEnabled: () => single() !== null || singleSweep() !== null,
+      execute: () => {
+        const [job, sweep] = [single(), singleSweep()];
+        if (job !== null) {
+          run(commands, 'openJob', { id: job });
+        } else if (sweep !== null) {
+          run(commands, 'openSweep', { id: sweep });
+        }
+      },
     },
     {
       id: 'science-gateway:job-launch-again',

@@ -2,6 +2,7 @@ import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import { memo } from 'react';
 
 import { ENDED, type State, type Sweep } from '../api/models';
+import { run } from '../commands';
 import { STATE_ICONS } from '../components/icons';
 import { stateWord } from '../components/state';
 import { usePanel } from '../panel';
@@ -51,7 +52,7 @@ export const SweepItem = memo(function SweepItem({
   model: SidebarModel;
   onToggle: () => void;
 }): React.JSX.Element {
-  const { trans } = usePanel();
+  const { trans, commands } = usePanel();
   const since = useValue(model.staleSince);
   const share = shareEnded(sweep);
   const Caret = open ? caretDownIcon : caretRightIcon;
@@ -72,7 +73,14 @@ export const SweepItem = memo(function SweepItem({
           <span className="sg-item-name" title={sweep.name}>
             {sweep.name}
           </span>
-          <span className="sg-sweep-size">
+          <span
+            className="sg-sweep-size sg-sweep-open"
+            title={trans.__('Open the table of %1', sweep.name)}
+            onClick={event => {
+              event.stopPropagation();
+              run(commands, 'openSweep', { id: sweep.id });
+            }}
+          >
             {trans._n('sweep of %1 job', 'sweep of %1 jobs', sweep.count)}
           </span>
         </div>

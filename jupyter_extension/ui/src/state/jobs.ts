@@ -16,6 +16,9 @@ export interface Known {
 }
 
 const NOTHING: Known = { job: null, checkedAt: null, error: null, gone: false };
+/** Milliseconds before a stream that the gateway refused or ended is asked for again: at first, and at most. */
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 60_000;
 /** Events that come together are answered with one question. */
 const GATHER = 250;
 
@@ -35,6 +38,9 @@ export class Jobs {
   private gathering: ReturnType<typeof setTimeout> | undefined;
   private sequence: string | null = null;
   private stop: (() => void) | null = null;
+  private refused = false;
+  private pause = FIRST_PAUSE;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   /** Called when the stream is back after a pause: what is shown may be old. */
   readonly resumed = new Observable(0);
 
@@ -43,17 +49,16 @@ export class Jobs {
     private readonly socket: Socket,
   ) {
     socket.connectedChanged.connect((_, connected) => {
-      this.live.set(connected);
+      this.live.set(connected && !this.refused);
       if (connected) {
-        this.refreshWatched();
-        this.resumed.set(this.resumed.value + 1);
+        this.catchUp();
       }
     });
   }
 
   /** Begin to listen, to what happens from now on. */
   listen(): void {
-    if (this.stop) {
+    if (this.stop || this.timer !== undefined) {
       return;
     }
     this.stop = this.socket.read({
@@ -62,8 +67,21 @@ export class Jobs {
           ? '/api/v1/events?new=true'
           : `/api/v1/events?after=${this.sequence}`,
       onEvent: ({ id, data }) => {
+        this.accepted();
         this.sequence = id;
         this.take(data as Event);
+      },
+      onBeat: () => {
+        this.accepted();
+      },
+      onEnd: () => {
+        this.lose();
+      },
+      onProblem: problem => {
+        if (problem.status === 410 || problem.status === 422) {
+          this.sequence = null; // what we have heard last is not known there any more
+        }
+        this.lose();
       },
     });
   }
@@ -72,6 +90,35 @@ export class Jobs {
     this.stop?.();
     this.stop = null;
     clearTimeout(this.gathering);
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  /** The gateway ended or refused the stream: ask again, with growing pauses. */
+  private lose(): void {
+    this.stop = null;
+    this.refused = true;
+    this.live.set(false);
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.listen();
+    }, this.pause);
+    this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
+  }
+
+  /** The stream is open. */
+  private accepted(): void {
+    if (this.refused) {
+      this.refused = false;
+      this.pause = FIRST_PAUSE;
+      this.live.set(this.socket.connected);
+      this.catchUp();
+    }
+  }
+
+  private catchUp(): void {
+    this.refreshWatched();
+    this.resumed.set(this.resumed.value + 1);
   }
 
   /** Hear of every event of the person's jobs. */

@@ -2,12 +2,28 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import { vi } from 'vitest';
 
-import type { Event, Job, Status } from '../../src/api/models';
+import type { Event, Job, Status, StoreOutputs } from '../../src/api/models';
 import type { Requests } from '../../src/api/requests';
 import type { Reader, Socket } from '../../src/api/socket';
 import type { Panel } from '../../src/panel';
 import { Jobs } from '../../src/state/jobs';
 import { Observable } from '../../src/state/observable';
+
+/** A store of which nothing is known. */
+export const NOTHING_STORED: StoreOutputs = {
+  state: 'none',
+  count: 0,
+  bytes: 0,
+  backlog: null,
+  backlog_files: null,
+  oldest: null,
+  lag: null,
+  behind: false,
+  problem: null,
+  rescue_at: null,
+  verdict: null,
+  verified_at: null,
+};
 
 export function makeJob(changes: Partial<Job> = {}): Job {
   return {
@@ -43,7 +59,7 @@ export function makeJob(changes: Partial<Job> = {}): Job {
     cancel_requested_at: null,
     exit_code: null,
     progress: null,
-    outputs: { state: 'none', count: 0, bytes: 0, stores: {} },
+    outputs: { ...NOTHING_STORED, stores: {} },
     spec: null,
     links: { self: '', events: '', outputs: '', logs: '', script: '' },
     ...changes,
@@ -56,7 +72,8 @@ export function makeEvent(
   kind: string,
   data: Record<string, unknown>,
 ): Event {
-  return { sequence, job_id: makeJob().id, at: `2026-01-01T${at}Z`, kind, data };
+  const evidence = null;
+  return { sequence, job_id: makeJob().id, at: `2026-01-01T${at}Z`, kind, data, evidence };
 }
 
 /** Requests that answer by method and path; what was asked stands in `asked`. */

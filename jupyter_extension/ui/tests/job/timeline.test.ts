@@ -141,7 +141,7 @@ function anyEvents(random: Random): Event[] {
         at: random.pick([node, when, 'nonsense']),
       });
     }
-    events.push({ sequence: number, job_id: 'a', at: when, kind, data });
+    events.push({ sequence: number, job_id: 'a', at: when, kind, data, evidence: null });
   }
   return events;
 }

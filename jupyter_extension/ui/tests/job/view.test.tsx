@@ -10,7 +10,7 @@ import { Overview } from '../../src/job/overview';
 import { JobView } from '../../src/job/view';
 import { PanelContext, type JobTab } from '../../src/panel';
 import { Observable } from '../../src/state/observable';
-import { makeEvent, makeJob, makePanel, type Fake } from './fakes';
+import { makeEvent, makeJob, makePanel, NOTHING_STORED, type Fake } from './fakes';
 
 const PATH = `/api/v1/jobs/${makeJob().id}`;
 
@@ -192,14 +192,10 @@ test('a job that is not there is said to be so', async () => {
 });
 
 test('the time line, the stores and what was asked for can be read', async () => {
+  const some = { ...NOTHING_STORED, state: 'partial' as const, count: 2, bytes: 1500 };
   await show(
     makeJob({
-      outputs: {
-        state: 'partial',
-        count: 2,
-        bytes: 1500,
-        stores: { blobs: { state: 'partial', count: 2, bytes: 1500 } },
-      },
+      outputs: { ...some, stores: { blobs: some } },
       spec: {
         command: ['solve', 'a b'],
         image: { ref: 'https://x/y.sif' },

@@ -229,6 +229,30 @@
   margin-top: 4px;
   color: var(--jp-ui-font-color2);
 }
+
+.sg-backlog {
+  color: var(--jp-ui-font-color1);
+}
+
+.sg-backlog.sg-mod-behind {
+  color: var(--jp-ui-font-color1);
+  background: var(--jp-warn-color3);
+  border-radius: 2px;
+  padding: 1px 6px;
+}
+
+[data-jp-theme-light='false'] .sg-backlog.sg-mod-behind {
+  background: none;
+  border: 1px solid var(--jp-warn-color1);
+}
+
+.sg-job-behind {
+  margin: 4px 0;
+}
+
+.sg-job-evidence h4 {
+  margin: 4px 0;
+}
 `,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/index.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=r.n(t),l=r("./node_modules/css-loader/dist/cjs.js!./style/components.css"),n=r("./node_modules/css-loader/dist/cjs.js!./style/sidebar.css"),p=r("./node_modules/css-loader/dist/cjs.js!./style/launch.css"),g=r("./node_modules/css-loader/dist/cjs.js!./style/job.css"),d=r("./node_modules/css-loader/dist/cjs.js!./style/outputs.css"),c=r("./node_modules/css-loader/dist/cjs.js!./style/compare.css"),u=r("./node_modules/css-loader/dist/cjs.js!./style/targets.css"),f=r("./node_modules/css-loader/dist/cjs.js!./style/notebooks.css"),m=i()(a());m.i(l.A),m.i(n.A),m.i(p.A),m.i(g.A),m.i(d.A),m.i(c.A),m.i(u.A),m.i(f.A),m.push([o.id,`
 `,""]),r.d(e,{},{A:m})},"./node_modules/css-loader/dist/cjs.js!./style/job.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`/* Job: one job in the main area, its plots and its log. */
 .sg-job-widget {
@@ -525,6 +549,15 @@
 .sg-outputs-partial,
 .sg-outputs-rescued {
   color: var(--jp-warn-color0, var(--jp-warn-color1));
+}
+
+.sg-verified-failed {
+  color: var(--jp-error-color0, var(--jp-error-color1));
+  font-weight: 600;
+}
+
+[data-jp-theme-light='false'] .sg-verified-failed {
+  color: var(--jp-error-color1);
 }
 
 [data-jp-theme-light='false'] .sg-outputs-complete {
@@ -2301,6 +2334,18 @@ a.sg-log-download {
   font-size: 10px;
   line-height: 14px;
   text-align: center;
+}
+
+.sg-sweep-open {
+  cursor: pointer;
+}
+
+.sg-sweep-open:hover {
+  text-decoration: underline;
+}
+
+.sg-sweep-table .sg-mod-chosen {
+  background: var(--jp-layout-color2);
 }
 `,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/targets.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`/* Adding a target. */
 .sg-target-panel {
