@@ -89,7 +89,8 @@ class Syncer:
         (self.control / "credentials").touch(mode=0o600)
         (self.control / "credentials").write_text("".join(lines))
         [plan] = plan_transfers((OutputRule("**"),), ())
-        (self.control / "filter.0.running").write_text("".join(f"{line}\n" for line in plan.running))
+        for kind, filters in (("running", plan.running), ("final", plan.final)):
+            (self.control / f"filter.0.{kind}").write_text("".join(f"{line}\n" for line in filters))
         request = self._request(
             PushTransfer(0, "", f"S0:{remote.root}", None, remote.arguments, plan.running, plan.final)
         )

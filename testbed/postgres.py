@@ -15,7 +15,6 @@ INSTALL = "apt-get install --no-install-recommends postgresql"
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
     "max_connections": "200",

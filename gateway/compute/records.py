@@ -10,7 +10,8 @@ import shlex
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any
 
 from gateway.compute import scripts
 from gateway.errors import RemoteCommandFailed
@@ -33,6 +34,8 @@ MAX_MANIFEST = 256 * 1024 * 1024
 FOLLOWED = ("status.jsonl", "sync.jsonl")
 NEWS = 16 * 1024 * 1024
 """Bytes of news that one command carries (three characters a byte): well below a transport's limit."""
+MANY = 20_000
+"""Jobs of which the same is read in tick after tick: what is made of it is kept."""
 _SIGNATURE = re.compile(r"[0-9]{1,20}\.[0-9.]{1,40}\Z")
 
 
@@ -47,12 +50,19 @@ class KnownClaim:
         """Return what is kept with the attempt."""
         return [self.signature, self.claim.scheduler_id, self.claim.token]
 
-    @classmethod
-    def from_json(cls, value: Any) -> Self | None:
+    @staticmethod
+    def from_json(value: Any) -> KnownClaim | None:
         """Read what `as_json` wrote; None for anything else."""
-        if not isinstance(value, list) or len(value) != 3 or not _SIGNATURE.match(value[0]):
+        if not isinstance(value, list) or len(value) != 3 or not all(isinstance(part, str) for part in value):
             return None
-        return cls(value[0], Claim(value[1], value[2]))
+        if not _SIGNATURE.match(value[0]):
+            return None
+        return _known(*value)
+
+
+@lru_cache(MANY)
+def _known(signature: str, scheduler_id: str, token: str) -> KnownClaim:
+    return KnownClaim(signature, Claim(scheduler_id, token))
 
 
 @dataclass(frozen=True)
@@ -102,9 +112,9 @@ class RecordUpdate:
     exists: bool = False
     claim: Claim | None = None
     final: FinalRecord | None = None
-    status_lines: list[dict[str, Any]] = field(default_factory=list)
-    sync_lines: list[dict[str, Any]] = field(default_factory=list)
-    offsets: dict[str, int] = field(default_factory=dict)
+    status_lines: Sequence[dict[str, Any]] = ()
+    sync_lines: Sequence[dict[str, Any]] = ()
+    offsets: Mapping[str, int] = field(default_factory=dict)
     known: KnownClaim | None = None
     manifest: bytes | None = None
     sync: SyncRecord | None = None
@@ -180,7 +190,13 @@ def parse_records(stdout: bytes, requests: Sequence[RecordRequest], chunk: int =
 
 def _update(request: RecordRequest, raw: dict[str, Any] | None) -> RecordUpdate:
     claim = request.known.claim if request.known is not None else None
-    return RecordUpdate(True, claim) if raw is None else RecordUpdate(**{"claim": claim, **raw})
+    return _unchanged(claim) if raw is None else RecordUpdate(**{"claim": claim, **raw})
+
+
+@lru_cache(MANY)
+def _unchanged(claim: Claim | None) -> RecordUpdate:
+    """Return what most jobs of most ticks have: nothing new."""
+    return RecordUpdate(True, claim)
 
 
 def _take(raw: dict[str, Any], word: bytes, rest: bytes, lines: Iterator[bytes], longest: int) -> None:

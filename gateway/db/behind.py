@@ -124,12 +124,25 @@ def set_rescue(connection: Connection, job_id: str, store: str, **values: Any) -
     return bool(done.rowcount)
 
 
-def schedule(connection: Connection, job_id: str, at: datetime, stores: Sequence[str] | None = None) -> None:
-    """Have a job's stores (None: all) tried at `at` that may not have everything, beginning to count anew."""
+def schedule(
+    connection: Connection,
+    job_id: str,
+    at: datetime,
+    stores: Sequence[str] | None = None,
+    *,
+    problem: str | None = None,
+) -> None:
+    """Have a job's stores (None: all) tried at `at` that may not have everything, beginning to count anew.
+
+    Parameters
+    ----------
+    problem
+        Why they may not have everything, where nothing is said of it yet.
+    """
     query = update(job_stores).where(job_stores.c.job_id == job_id, job_stores.c.state.in_(UNSETTLED))
     if stores is not None:
         query = query.where(job_stores.c.store.in_(list(stores)))
-    connection.execute(query.values(rescue_at=at, tries=0))
+    connection.execute(query.values(rescue_at=at, tries=0, problem=func.coalesce(job_stores.c.problem, problem)))
 
 
 def gone(connection: Connection, job_id: str, store: str) -> str | None:

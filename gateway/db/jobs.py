@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    String,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from gateway.db import events
 from gateway.db.tables import attempts, idempotency, job_stores, jobs
@@ -281,9 +296,13 @@ def set_columns(connection: Connection, job_id: str, **values: Any) -> None:
 
 def observe(connection: Connection, job_ids: Sequence[str], at: datetime) -> None:
     """Note that the target answered about these jobs (no new version: nothing about the job changed)."""
-    for start in range(0, len(job_ids), 500):
-        chunk = job_ids[start : start + 500]
-        connection.execute(update(jobs).where(jobs.c.id.in_(chunk)).values(observed_at=at))
+    chosen: ColumnElement[bool]
+    if connection.dialect.name == "sqlite":  # one parameter, however many there are
+        ids = func.json_each(json.dumps(list(job_ids))).table_valued("value")
+        chosen = jobs.c.id.in_(select(ids.c.value))
+    else:
+        chosen = jobs.c.id == func.any(bindparam("ids", list(job_ids), type_=ARRAY(String)))
+    connection.execute(update(jobs).where(chosen).values(observed_at=at))
 
 
 def insert_attempt(connection: Connection, job_id: str, number: int, submission: str) -> None:

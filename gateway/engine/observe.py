@@ -59,6 +59,9 @@ def rests(row: Row) -> bool:
     return row["state"] == State.UNKNOWN and row["last_state"] in OWN_WORK
 
 
+LEFT_BEHIND = "the job was lost: what it left on its target is copied once nobody waits for its records any more"
+
+
 def ends_unseen(row: Row, decision: Decision) -> bool:
     """Say whether a decision ends a job of which no run was ever seen."""
     over = decision.attempt.get("final")
@@ -130,7 +133,8 @@ class Observer:
             changed = write.apply(connection, row, decision)
             if changed and decision.state is State.LOST and row["a_claimed_at"] is not None:
                 # Once nobody waits for its records any more, what it left is copied, and stays partial.
-                behind_table.schedule(connection, row["id"], at + timedelta(seconds=self.timing.lost_watch))
+                later = at + timedelta(seconds=self.timing.lost_watch)
+                behind_table.schedule(connection, row["id"], later, problem=LEFT_BEHIND)
             if sight.whole or seen.scheduler is not None:
                 seen_ids.append(row["id"])
         behind.note(connection, [one for one in said if one is not None], at)

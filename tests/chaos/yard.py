@@ -8,6 +8,7 @@ import json
 import shlex
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from testbed.cluster import Cluster
 from testbed.images import TestImage
 from testbed.mirror import Mirror
 from testbed.postgres import Postgres
-from testbed.processes import Part
+from testbed.processes import Part, TestbedError
 from testbed.proxy import Proxy
 from testbed.seaweed import Seaweed
 from testbed.sshd import SshSite
@@ -54,8 +55,16 @@ class Berth:
         self.section = {**section, "transport": transport, "path": str(self.bin)}
 
     def make(self) -> None:
-        """Make the folder of the programs that stand before the site's own."""
-        self.site.check(f"mkdir -p {shlex.quote(str(self.bin))}")
+        """Make the folder of the programs that stand before the site's own; an sshd may let in only some."""
+        command = f"mkdir -p {shlex.quote(str(self.bin))}"
+        for _ in range(20):
+            try:
+                self.site.check(command)
+            except TestbedError:
+                time.sleep(0.2)
+            else:
+                return
+        self.site.check(command)
 
 
 def _berth(kind: str, number: int, cluster: Cluster) -> Berth:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.compute.scheduler.answers import Unreadable
 from gateway.compute.scheduler.base import Phase, SchedulerJob
@@ -52,6 +53,7 @@ _REASONS = {
 }
 
 
+@lru_cache(20_000)  # in tick after tick most lines are the same
 def read_job(scheduler_id: str, state: str, exit_code: str, why: str = "", name: str | None = None) -> SchedulerJob:
     """Turn the fields of one line into what the gateway wants to know.
 
