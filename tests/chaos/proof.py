@@ -42,7 +42,7 @@ def assert_outputs_are_true(
     survived = scene.left_by_payload(job["id"]) if left is None else left
     survived = {path: content for path, content in survived.items() if not path.startswith(RESERVED)}
     for store, summary in job["outputs"]["stores"].items():
-        said = problems(gateway, job["id"]).get(store)
+        said = problems(gateway, job["id"]).get(store) or summary.get("problem")
         assert summary["state"] in allowed, f"{store}: {summary}, {said}"
         whole = scene.stored(gateway, store, job["id"], hidden=True)
         stored = {path: content for path, content in whole.items() if not path.startswith(RESERVED)}

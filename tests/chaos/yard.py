@@ -26,7 +26,7 @@ from testbed.sshd import SshSite
 from tests.e2e.running import RunningGateway
 from tests.e2e.sections import ssh_target
 
-BERTHS = {"slurm": 50, "pbs": 6, "direct": 6, "later": 4}
+BERTHS = {"slurm": 58, "pbs": 6, "direct": 6, "later": 4}
 """Targets of the shared gateway, by scheduler; the jobs of ``later`` may begin in an hour only."""
 LATER = {"scheduler": {"kind": "slurm", "directives": ["--begin=now+1hour"]}}
 

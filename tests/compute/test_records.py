@@ -88,7 +88,7 @@ async def test_the_next_look_brings_only_what_is_new(local: LocalTransport, tmp_
     made = folder(tmp_path, "j", status__jsonl='{"phase":"claimed"}\n')
     offsets = (await look(local, RecordRequest(made)))[made].offsets
     quiet = (await look(local, RecordRequest(made, offsets)))[made]
-    assert (quiet.status_lines, quiet.offsets) == ([], {})
+    assert (list(quiet.status_lines), quiet.offsets) == ([], {})
     with Path(made, "status.jsonl").open("a") as file:
         file.write('{"phase":"running"}\n')
     again = (await look(local, RecordRequest(made, offsets)))[made]
@@ -196,7 +196,7 @@ async def test_a_hundred_folders_hostile_ones_among_them_take_one_command(
         assert found[path].status_lines == [{"phase": str(number)}]
     for path in (*hostile, str(linked)):
         update = found[path]
-        assert (update.claim, update.final, update.status_lines) == (None, None, [])
+        assert (update.claim, update.final, list(update.status_lines)) == (None, None, [])
     assert not found[hostile[4]].exists
     assert b"secret" not in result.stdout
     assert script.parse(result)["records"].stderr == b""

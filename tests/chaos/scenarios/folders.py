@@ -151,11 +151,7 @@ def folder_removed(scene: Scene) -> str:
     ]
 
 
-@scenario(
-    "the control folder is removed by a person",
-    "rm -r of the attempt's control folder while the payload waits.",
-    quick=True,
-)
+@scenario("the control folder is removed by a person", "rm -r of the attempt's control folder while the payload waits.")
 def control_removed(scene: Scene) -> str:
     job_id = scene.submit()
     scene.running(job_id)
