@@ -29,6 +29,7 @@ from gateway.cli import (
 )
 from gateway.cli.exits import Exit, status_of, tell
 from gateway.cli.session import Session
+from gateway.cli.text import line
 from gateway.errors import GatewayError
 
 app = typer.Typer(
@@ -113,6 +114,11 @@ def run(arguments: Sequence[str]) -> int:
             _say(f"gateway: {error.format_message()}", "  see: gateway --help")
             return Exit.USAGE
         _trace(debug)
+        if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+            _say(
+                f"gateway: {line(str(error.filename))}: {error.strerror}"
+            )  # a file of this machine that a person named
+            return Exit.USAGE
         _say(f"gateway: unexpected error: {type(error).__name__}: {error}", "  more with --debug")
         return Exit.UNEXPECTED
 

@@ -176,6 +176,20 @@ def test_help_is_shown_without_any_command(command: Any, capsys: pytest.CaptureF
     assert "10 the job failed" in " ".join(shown.split())
 
 
+def test_a_file_that_cannot_be_written_is_named_with_the_reason(
+    command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing" / "file"
+
+    def fail(*_: object, **__: object) -> None:
+        missing.write_text("")
+
+    monkeypatch.setattr("gateway.cli.session.load", fail)
+    said = command("jobs")
+    assert said.status == 2
+    assert said.err == f"gateway: {missing}: No such file or directory\n"
+
+
 def test_an_unexpected_error_is_one_sentence_without_a_trace(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the moon is full")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -255,6 +256,8 @@ def test_a_hanging_store_does_not_outlive_the_walltime(attempt: Attempt):
     final = attempt.final
     assert (final["outcome"], final["reason"]) == ("stopped", "walltime")
     assert final["passes"] == [{"store": "blobs", "state": "failed", "exit_status": 143}]
+    manifest = json.loads((attempt.control / "manifest.json").read_text()) if final["manifest"] else {"transfers": []}
+    assert all(transfer["exit_status"] == 143 for transfer in manifest["transfers"])  # no claim of a whole pass
     assert not processes_about(attempt.job)
 
 
