@@ -59,7 +59,22 @@ def _command(pid: int) -> str:
 
 
 def listening(pid: int) -> list[str]:
-    """Return the TCP addresses, as /proc writes them, on which a process listens."""
+    """Return the TCP addresses, as /proc writes them, on which a process listens: none where it has ended."""
+    try:
+        inodes = _sockets(pid)
+        lines = [Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:] for table in ("tcp", "tcp6")]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    found = []
+    for table in lines:
+        for line in table:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                found.append(fields[1])
+    return found
+
+
+def _sockets(pid: int) -> set[str]:
     inodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -68,10 +83,4 @@ def listening(pid: int) -> list[str]:
             continue
         if target.startswith("socket:["):
             inodes.add(target[len("socket:[") : -1])
-    found = []
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and fields[9] in inodes:
-                found.append(fields[1])
-    return found
+    return inodes

@@ -133,7 +133,7 @@ async def refused(
 
 async def test_a_file_arrives_whole_with_its_digest(open_urls: Open, site: Site, tmp_path: Path) -> None:
     url = site.url("/mesh.bin?key=1", give(DATA))
-    found = await open_urls(*LOCAL).fetch(url, tmp_path / "file", digest=DIGEST, timeout=20)
+    found = await open_urls(*LOCAL).fetch(url, tmp_path / "file", digest=DIGEST, timeout=60)
     assert (found.size, found.digest) == (len(DATA), DIGEST)
     assert (tmp_path / "file").read_bytes() == DATA
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
@@ -163,7 +163,7 @@ async def test_a_file_over_the_limit_is_refused(open_urls: Open, site: Site, tmp
 
 async def test_a_file_of_just_the_limit_arrives(open_urls: Open, site: Site, tmp_path: Path) -> None:
     url = site.url("/mesh.bin", give(DATA))
-    found = await open_urls(*LOCAL).fetch(url, tmp_path / "file", max_bytes=len(DATA), timeout=20)
+    found = await open_urls(*LOCAL).fetch(url, tmp_path / "file", max_bytes=len(DATA), timeout=60)
     assert found.size == len(DATA)
 
 
@@ -214,7 +214,7 @@ async def test_a_status_says_whether_trying_again_helps(
 async def test_a_file_is_kept_as_it_lies_on_the_server(open_urls: Open, site: Site, tmp_path: Path) -> None:
     packed = gzip.compress(DATA)
     url = site.url("/mesh.bin.gz", give(packed, Content_Encoding="gzip"))
-    await open_urls(*LOCAL).fetch(url, tmp_path / "file", timeout=20)
+    await open_urls(*LOCAL).fetch(url, tmp_path / "file", timeout=60)
     assert (tmp_path / "file").read_bytes() == packed
     assert site.asked[0][1]["accept-encoding"] == "identity"
 
@@ -274,7 +274,7 @@ async def test_what_the_configuration_names_is_reached(
 ) -> None:
     url = site.url("/mesh.bin", give(DATA), "files.test")
     opener = open_urls(allowed, resolver=lambda host, port: ["127.0.0.1"])
-    await opener.fetch(url, tmp_path / "file", timeout=20)
+    await opener.fetch(url, tmp_path / "file", timeout=60)
     assert site.asked[0][1]["host"] == f"files.test:{site.port}"
 
 
@@ -293,7 +293,7 @@ async def test_a_name_is_resolved_once_and_cannot_change_its_mind(open_urls: Ope
         return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
 
     url = site.url("/mesh.bin", give(DATA), "rebinding.test")
-    found = await open_urls(*LOCAL, resolver=rebinding).fetch(url, tmp_path / "file", timeout=20)
+    found = await open_urls(*LOCAL, resolver=rebinding).fetch(url, tmp_path / "file", timeout=60)
     assert (found.size, asked, len(site.asked)) == (len(DATA), ["rebinding.test"], 1)
 
 
@@ -311,7 +311,7 @@ async def test_a_name_that_turns_inside_between_redirects_is_refused(
 async def test_the_next_address_is_tried_where_one_does_not_answer(open_urls: Open, site: Site, tmp_path: Path) -> None:
     url = site.url("/mesh.bin", give(DATA), "files.test")
     opener = open_urls("127.0.0.0/8", "::1", resolver=lambda host, port: ["::1", "127.0.0.1"])
-    assert (await opener.fetch(url, tmp_path / "file", timeout=20)).digest == DIGEST
+    assert (await opener.fetch(url, tmp_path / "file", timeout=60)).digest == DIGEST
 
 
 async def test_a_name_without_an_address_may_have_one_later(open_urls: Open, tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ async def test_redirects_are_followed_without_cookies(open_urls: Open, site: Sit
     url = site.url("/a", redirect("/b/", Set_Cookie="session=1; Path=/"))
     site.url("/b/", redirect(f"http://127.0.0.1:{site.port}/c#part", Set_Cookie="session=2; Path=/"))
     site.url("/c", give(DATA))
-    await open_urls(*LOCAL).fetch(url, tmp_path / "file", timeout=20)
+    await open_urls(*LOCAL).fetch(url, tmp_path / "file", timeout=60)
     assert [path for path, _ in site.asked] == ["/a", "/b/", "/c"]
     assert not any({"cookie", "authorization", "referer"} & set(headers) for _, headers in site.asked)
 
@@ -486,7 +486,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, ssl
 async def test_tls_is_verified_against_the_name(open_urls: Open, secure: Any, tmp_path: Path) -> None:
     site, tls = secure
     opener = open_urls(*LOCAL, resolver=lambda host, port: ["127.0.0.1"], tls=tls)
-    await opener.fetch(site.url("/x", give(DATA), "files.test", "https"), tmp_path / "file", timeout=20)
+    await opener.fetch(site.url("/x", give(DATA), "files.test", "https"), tmp_path / "file", timeout=60)
     (tmp_path / "file").unlink()
     message = await refused(opener, site.url("/x", give(DATA), "other.test", "https"), tmp_path)
     assert message.startswith("other.test: its certificate is refused: ")
@@ -508,4 +508,4 @@ async def test_https_is_left_for_http_only_where_a_digest_proves_the_file(
     url = safe.url("/x", redirect(site.url("/plain", give(DATA))), scheme="https")
     assert "without a digest" in await refused(opener, url, tmp_path)
     assert site.asked == []
-    await opener.fetch(url, tmp_path / "file", digest=DIGEST, timeout=20)
+    await opener.fetch(url, tmp_path / "file", digest=DIGEST, timeout=60)

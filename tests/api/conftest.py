@@ -119,7 +119,7 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     async with Gateway(settings, drive=False) as gateway, listening(gateway) as running:
         token = running.token_file.read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20, **PLAIN) as http:
+        async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=60, **PLAIN) as http:
             yield Site(gateway, running, http, token)
 
 

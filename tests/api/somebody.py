@@ -18,5 +18,5 @@ async def stranger(site: Site, name: str = "stranger", role: str = "user") -> As
     made = await site.http.post("/api/v1/tokens", json={"person": name, "label": "tests"})
     assert made.status_code == 201, made.text
     headers = {"Authorization": f"Bearer {made.json()['secret']}"}
-    async with httpx.AsyncClient(base_url=site.running.url, headers=headers, timeout=20, **PLAIN) as client:
+    async with httpx.AsyncClient(base_url=site.running.url, headers=headers, timeout=60, **PLAIN) as client:
         yield client

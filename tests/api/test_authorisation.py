@@ -221,7 +221,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         for name, role in (("vera", Role.VIEWER), ("ulla", Role.USER), ("ada", Role.ADMIN), ("carol", Role.USER)):
             tokens[name] = await site.join(name, role)
         # One client for all: making one takes longer than most requests.
-        async with httpx.AsyncClient(base_url=site.running.url, timeout=20, **PLAIN) as http:
+        async with httpx.AsyncClient(base_url=site.running.url, timeout=60, **PLAIN) as http:
             yield World(site, tokens, http)
 
 

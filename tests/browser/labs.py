@@ -62,7 +62,7 @@ def gateway_of(lab: Lab) -> httpx.Client:
     found = lab.gateway()
     token = Path(found["token_file"]).read_text().strip()
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=found["url"], headers=headers, timeout=30, trust_env=False)
+    return httpx.Client(base_url=found["url"], headers=headers, timeout=60, trust_env=False)
 
 
 def end_jobs(api: httpx.Client) -> None:

@@ -170,7 +170,7 @@ def programs(tmp_path: Path) -> Programs:
 
 def test_openfoams_programs_run_in_order_each_with_its_log(programs: Programs) -> None:
     running = programs.start()
-    said, complaints = running.communicate(timeout=30)
+    said, complaints = running.communicate(timeout=60)
     assert (running.returncode, complaints) == (0, "")
     assert programs.order() == ["blockMesh", "icoFoam", "foamToVTK"]
     assert [line.split()[1] for line in said.splitlines()] == programs.order()
@@ -180,7 +180,7 @@ def test_openfoams_programs_run_in_order_each_with_its_log(programs: Programs) -
 def test_a_bad_mesh_ends_it_and_a_failed_solver_still_has_its_results_converted(programs: Programs) -> None:
     programs.does("icoFoam", "echo icoFoam >>order; echo diverged; exit 3")
     running = programs.start()
-    _, complaints = running.communicate(timeout=30)
+    _, complaints = running.communicate(timeout=60)
     assert running.returncode == 3
     assert "icoFoam ended with status 3; the end of log.icoFoam:\ndiverged" in complaints
     assert programs.order() == ["blockMesh", "icoFoam", "foamToVTK"]
@@ -188,7 +188,7 @@ def test_a_bad_mesh_ends_it_and_a_failed_solver_still_has_its_results_converted(
     (programs.folder / "order").unlink()
     programs.does("blockMesh", "echo blockMesh >>order; exit 1")
     running = programs.start()
-    running.communicate(timeout=30)
+    running.communicate(timeout=60)
     assert running.returncode == 1
     assert programs.order() == ["blockMesh"]
 
@@ -202,6 +202,6 @@ def test_a_signal_reaches_the_solver_and_what_was_written_is_converted(programs:
     with (programs.folder / "up").open() as up:
         up.read()
     running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=30)
+    running.communicate(timeout=60)
     assert running.returncode == 143
     assert programs.order() == ["blockMesh", "stopped", "foamToVTK"]

@@ -168,7 +168,7 @@ def test_it_stops_early_and_leaves_a_state(tmp_path: Path, how: str, status: int
         else:
             running.send_signal(signal.SIGTERM)
         said = running.stdout.read()
-        assert running.wait(20) == status
+        assert running.wait(60) == status
         running.stdout.close()
     finally:
         running.kill()

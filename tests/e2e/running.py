@@ -25,7 +25,7 @@ def toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = "it") -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 120, what: str = "it") -> Any:
     """Poll until `condition` gives something true, and return that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -53,7 +53,7 @@ class RunningGateway:
         self.environ = {**os.environ, **(environ or {})}
         self.program: tuple[str, ...] = ("gateway.cli.main",)
         self.process: subprocess.Popen[bytes] | None = None
-        self.http = httpx.Client(timeout=30, trust_env=False)
+        self.http = httpx.Client(timeout=60, trust_env=False)
 
     def start(self) -> RunningGateway:
         """Start it and wait until it answers."""
@@ -94,7 +94,7 @@ class RunningGateway:
         """Send a signal, wait, and return the exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        status = self.process.wait(30)
+        status = self.process.wait(60)
         self.process = None
         return status
 
@@ -119,7 +119,7 @@ class RunningGateway:
         found: dict[str, Any] = response.json()
         return found
 
-    def wait(self, job_id: str, seconds: float = 90) -> dict[str, Any]:
+    def wait(self, job_id: str, seconds: float = 180) -> dict[str, Any]:
         """Return a job when it has ended."""
 
         def ended() -> dict[str, Any] | None:
@@ -133,7 +133,7 @@ class RunningGateway:
             raise AssertionError(f"{error}\n{json.dumps(self.job(job_id), indent=1)}\n{log}") from None
         return found
 
-    def wait_state(self, job_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_state(self, job_id: str, *states: str, seconds: float = 120) -> dict[str, Any]:
         """Return a job when it is in one of `states`."""
 
         def there() -> dict[str, Any] | None:

@@ -63,7 +63,7 @@ def test_a_payload_that_is_killed_fails_as_signalled(gateway, image) -> None:
 @everywhere
 def test_at_the_walltime_every_line_until_the_deadline_is_kept(gateway, image, target, store) -> None:
     script = "n=0; while :; do n=$((n+1)); echo $n >>lines; echo $n >last.new; mv last.new last; sleep 0.2; done"
-    job_id = submit(gateway, image, target, store, script, resources={"walltime": 14}, sync={**FAST, "reserve": 6})
+    job_id = submit(gateway, image, target, store, script, resources={"walltime": 28}, sync={**FAST, "reserve": 14})
     job = gateway.wait(job_id)
     assert (job["state"], job["reason"]) == ("failed", "walltime")
     assert job["outputs"]["state"] == "complete"

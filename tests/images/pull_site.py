@@ -158,7 +158,7 @@ def mirror_handler(mirror: Mirror) -> type[BaseHTTPRequestHandler]:
                 elif behaviour == "gated":
                     self._write(behaviour, data[: len(data) // 2])
                     mirror.halfway.set()
-                    mirror.gate.wait(20)
+                    mirror.gate.wait(60)
                     self._write(behaviour, data[len(data) // 2 :])
                 else:
                     self._write(behaviour, data)

@@ -236,10 +236,10 @@ def test_passwords_and_tokens_of_addresses_appear_in_no_message_and_no_argument(
     process = node.source(
         'pull_image "$cache" "$digest" "$url" || echo "$pull_message"', url=url, digest=Image(b"").digest
     )
-    assert mirror.halfway.wait(15)
+    assert mirror.halfway.wait(60)
     lines = [command_line(pid) for pid in children(process.pid)]
     mirror.gate.set()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert any(tools[-1] in line or tools[0] in line for line in lines)
     assert secret not in "".join(lines)
     assert secret not in out + err
@@ -257,7 +257,7 @@ def test_a_kill_in_the_middle_publishes_nothing_and_the_next_goes_on_at_once(
 ) -> None:
     node = make_node(*tools)
     first = node.start(image.digest, mirror.url("gated"), pull_locking=locking)
-    assert mirror.halfway.wait(15)
+    assert mirror.halfway.wait(60)
     started = children(first.pid)
     downloaders = [pid for pid in started if any(f"{tool} -" in command_line(pid) for tool in tools)]
     assert len(downloaders) == 1
@@ -272,12 +272,12 @@ def test_a_kill_in_the_middle_publishes_nothing_and_the_next_goes_on_at_once(
     if victim == "downloader":
         mirror.gate.set()  # the shell lives, and tries again
     else:
-        first.wait(timeout=10)
+        first.wait(timeout=60)
         wait_until(lambda: not any(alive(pid) for pid in started))
         assert not any(name.endswith((".sif", ".img", ".sqfs")) for name in node.names())
     second = node.pull(image.digest, mirror.url("good"), pull_locking=locking)
     assert (second.returncode, second.stdout) == (0, f"{node.cache}/{image.hex}.sif"), second.stderr
-    first.communicate(timeout=30)
+    first.communicate(timeout=60)
     assert only_the_image(node, image)
 
 
@@ -287,10 +287,10 @@ def test_a_stop_in_the_middle_of_a_download_cleans_up(
 ) -> None:
     node = make_node(*tools)
     process = node.start(image.digest, mirror.url("gated"))
-    assert mirror.halfway.wait(15)
+    assert mirror.halfway.wait(60)
     started = children(process.pid)
     process.terminate()
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "pull: interrupted: stopped during the download" in err
     assert node.names() == set()
@@ -302,7 +302,7 @@ def test_a_stop_while_waiting_for_another_download_leaves_that_one_alone(
     node: Node, mirror: Mirror, image: Image, locking: str
 ) -> None:
     first = node.start(image.digest, mirror.url("gated"), pull_locking=locking)
-    assert mirror.halfway.wait(15)
+    assert mirror.halfway.wait(60)
     second = node.source(
         "trap 'gw_stop=yes' TERM; pull_on_wait() { echo waiting; }\n"
         'pull_image "$cache" "$digest" "$url" || echo "$pull_reason: $pull_message"',
@@ -311,11 +311,11 @@ def test_a_stop_while_waiting_for_another_download_leaves_that_one_alone(
     assert second.stdout is not None
     assert second.stdout.readline() == "waiting\n"
     second.terminate()
-    out, err = second.communicate(timeout=10)
+    out, err = second.communicate(timeout=60)
     assert out.splitlines()[-1] == "interrupted: stopped while waiting for another process's download"
     assert err == ""
     mirror.gate.set()
-    assert first.communicate(timeout=20)[0].strip() == f"{node.cache}/{image.hex}.sif"
+    assert first.communicate(timeout=60)[0].strip() == f"{node.cache}/{image.hex}.sif"
     assert mirror.total().gets == 1
 
 
@@ -363,7 +363,7 @@ def test_progress_is_told_while_downloading_and_while_waiting(
         'pull_image "$cache" "$digest" "$url" && echo "done $pull_cached $pull_bytes $pull_digest"'
     )
     first = node.source(script, url=mirror.url("gated", query="?token=1"), digest=image.digest)
-    assert mirror.halfway.wait(15)
+    assert mirror.halfway.wait(60)
     second = node.source(script, url=mirror.url("gated"), digest=image.digest)
     assert first.stdout is not None
     assert second.stdout is not None
@@ -374,8 +374,8 @@ def test_progress_is_told_while_downloading_and_while_waiting(
         pass
     assert line == f"wait {arrived}\n"
     mirror.gate.set()
-    assert first.communicate(timeout=20)[0].splitlines()[-1] == f"done false {len(image.data)} {image.digest}"
-    assert second.communicate(timeout=20)[0].splitlines()[-1] == f"done true {len(image.data)} {image.digest}"
+    assert first.communicate(timeout=60)[0].splitlines()[-1] == f"done false {len(image.data)} {image.digest}"
+    assert second.communicate(timeout=60)[0].splitlines()[-1] == f"done true {len(image.data)} {image.digest}"
 
 
 # ---- the cache itself
@@ -402,7 +402,7 @@ def test_a_shared_cache_stays_usable_for_the_group_under_any_umask(node: Node, m
     process = node.source(
         'umask 077; pull_image "$cache" "$digest" "$url"', url=mirror.url("good"), digest=image.digest
     )
-    assert process.communicate(timeout=20)[1] == ""
+    assert process.communicate(timeout=60)[1] == ""
     modes = {
         str(path.relative_to(node.cache)): path.stat().st_mode & 0o777
         for path in node.cache.rglob("*")
@@ -458,7 +458,7 @@ def test_a_file_of_the_node_without_digest_is_used_as_it_is(node: Node, image: I
     local = tmp_path / "image.sif"
     local.write_bytes(image.data)
     process = node.source('pull_image "$cache" "" "$url" && echo "$pull_path $pull_digest"', url=str(local))
-    assert process.communicate(timeout=20)[0] == f"{local} {image.digest}\n"
+    assert process.communicate(timeout=60)[0] == f"{local} {image.digest}\n"
 
 
 # ---- the library
@@ -541,7 +541,7 @@ def test_unpacking_keeps_what_the_pull_said_of_the_image(node: Node, mirror: Mir
     mirror.files["image"] = image.data
     say = 'echo "$pull_path $pull_digest $pull_cached $pull_bytes"'
     script = f'pull_image "$cache" "$digest" "$url"; {say}; pull_unpack "$cache" "$pull_path"; {say}; echo $pull_folder'
-    out, err = node.source(script, url=mirror.url("good"), digest=image.digest).communicate(timeout=20)
+    out, err = node.source(script, url=mirror.url("good"), digest=image.digest).communicate(timeout=60)
     row = f"{node.cache}/{image.hex}.sqfs {image.digest} false {len(image.data)}"
     assert (out.splitlines(), err) == ([row, row, f"{node.cache}/{image.hex}"], "")
 

@@ -17,7 +17,7 @@ from typing import Any
 from gateway.compute.script import PushTransfer, ScriptRequest, render
 
 ALL_FILES = ("- /.gateway/**", "- /.gateway")
-PATIENCE = 20.0
+PATIENCE = 90.0
 """Seconds until a condition that must come is said not to come; no test waits that long when all is well."""
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.job_templates.local_attempt import Attempt, processes_about, until
+from tests.job_templates.local_attempt import PATIENCE, Attempt, processes_about, until
 
 TIME = r"^Time = ([0-9.e+-]+)"
 
@@ -27,7 +27,7 @@ def test_the_last_matching_line_of_a_growing_file_is_reported_while_the_payload_
     script = attempt.start()
     until(lambda: values(attempt) == ["1"], "the first report")
     (attempt.folder / "on").touch()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
     assert values(attempt) == ["1", "2.5e+0"]
     assert attempt.phases == ["claimed", "running", "progress", "payload_ended", "progress", "ended"] or (
         attempt.phases == ["claimed", "running", "progress", "progress", "payload_ended", "ended"]
@@ -128,7 +128,7 @@ def test_a_payload_is_asked_to_save_before_it_is_told_to_end(attempt: Attempt):
     script = attempt.start()
     until((attempt.folder / "up").exists, "the payload is up")
     attempt.say("stop")
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
     assert (attempt.final["outcome"], attempt.final["reason"]) == ("stopped", "cancelled_by_user")
     assert attempt.stored("checkpoint").read_text() == "state\n"
     assert attempt.phases == [
@@ -149,8 +149,8 @@ def test_at_the_walltime_a_command_that_hangs_or_fails_takes_only_its_share(atte
         "trap 'echo told >told; exit 5' TERM; while :; do sleep 0.05; done",
         save_command=("sleep", "300"),
         grace=2.0,
-        walltime=8,
-        reserve=4.5,
+        walltime=20,
+        reserve=10.0,
     )
     assert attempt.run() == 5
     assert attempt.final["reason"] == "walltime"
@@ -169,6 +169,6 @@ def test_a_saving_command_that_fails_leads_to_the_ordinary_end_at_once(attempt: 
     script = attempt.start()
     until((attempt.folder / "up").exists, "the payload is up")
     attempt.say("stop")
-    assert script.wait(20) == 5
+    assert script.wait(PATIENCE) == 5
     assert (attempt.control / "save.log").read_text() == "sorry\n"
     assert "status 3" in attempt.log()

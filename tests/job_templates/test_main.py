@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.model.specification import Image
-from tests.job_templates.local_attempt import Attempt, processes_about, until
+from tests.job_templates.local_attempt import PATIENCE, Attempt, processes_about, until
 
 
 def test_a_payload_that_succeeds_is_recorded_and_its_outputs_are_in_the_store(attempt: Attempt):
@@ -66,7 +66,7 @@ def test_a_program_that_does_not_exist_is_an_exit_code(attempt: Attempt):
 
 def test_at_the_deadline_every_line_written_so_far_is_in_the_store(attempt: Attempt):
     attempt.stage(
-        "for ((i = 0; ; i++)); do echo line $i >>lines; sleep 0.2; done", walltime=8, reserve=5.0, sync_interval=1.0
+        "for ((i = 0; ; i++)); do echo line $i >>lines; sleep 0.2; done", walltime=24, reserve=12.0, sync_interval=1.0
     )
     attempt.run()
     final = attempt.final
@@ -80,7 +80,7 @@ def test_at_the_deadline_every_line_written_so_far_is_in_the_store(attempt: Atte
 
 
 def test_the_reserve_is_at_most_half_of_the_walltime(attempt: Attempt):
-    attempt.stage("sleep 1; echo end >end", walltime=8, reserve=3600.0)
+    attempt.stage("sleep 1; echo end >end", walltime=24, reserve=3600.0)
     assert attempt.run() == 0
     assert attempt.stored("end").exists()
 
@@ -90,7 +90,7 @@ def test_the_word_stop_ends_a_running_payload_gracefully(attempt: Attempt):
     script = attempt.start()
     until((attempt.folder / "up").exists, "the payload is up")
     attempt.say("stop")
-    assert script.wait(20) == 9
+    assert script.wait(PATIENCE) == 9
     final = attempt.final
     assert (final["outcome"], final["exit_code"], final["reason"]) == ("stopped", 9, "cancelled_by_user")
     assert attempt.stored("state").read_text() == "saved\n"
@@ -101,7 +101,7 @@ def test_a_payload_that_ignores_the_request_is_forced_with_all_its_children(atte
     script = attempt.start()
     until((attempt.folder / "up").exists, "the payload is up")
     attempt.say("stop")
-    assert script.wait(20) == 137
+    assert script.wait(PATIENCE) == 137
     assert attempt.final["reason"] == "cancelled_by_user"
     assert not processes_about(attempt.job)
 
@@ -124,7 +124,7 @@ def test_a_signal_to_every_process_of_the_session_keeps_outputs_and_record(attem
         with contextlib.suppress(ProcessLookupError):
             if os.getsid(pid) == script.pid:
                 os.kill(pid, signal.SIGTERM)
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
     final = attempt.final
     assert (final["outcome"], final["exit_code"], final["reason"]) == ("stopped", 0, "terminated")
     assert attempt.stored("state").read_text() == "saved\n"
@@ -141,7 +141,7 @@ def test_a_signal_to_every_process_of_the_job_keeps_outputs_and_record(attempt: 
         for pid in processes_about(attempt.job):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-    script.wait(20)
+    script.wait(PATIENCE)
     assert (attempt.final["outcome"], attempt.final["reason"]) == ("stopped", "terminated")
     assert attempt.stored("data").exists()
 
@@ -153,7 +153,7 @@ def test_a_signal_during_a_graceful_stop_hurries_it(attempt: Attempt):
     attempt.say("stop")
     attempt.wait_for("stopping")
     os.kill(script.pid, signal.SIGTERM)
-    assert script.wait(15) == 137
+    assert script.wait(PATIENCE) == 137
     assert attempt.final["reason"] == "cancelled_by_user"
 
 
@@ -165,7 +165,7 @@ def test_a_second_submission_yields_and_the_payload_runs_once(attempt: Attempt):
     assert attempt.run("2.server") == 0
     assert sorted(path.name for path in attempt.control.iterdir()) == before
     (attempt.folder / "go").touch()
-    assert first.wait(20) == 0
+    assert first.wait(PATIENCE) == 0
     assert (attempt.folder / "runs").read_text() == "run\n"
     assert attempt.final["scheduler_id"] == "1.server"
     assert len({line["token"] for line in attempt.lines("status.jsonl")}) == 1
@@ -186,7 +186,7 @@ def test_a_rerun_by_the_scheduler_takes_over_and_the_first_run_stops(attempt: At
     assert {line["token"] for line in attempt.lines("run-1/status.jsonl")} == {token}
     assert (attempt.control / "run-1" / "payload.out").exists()
     assert attempt.phases[0] == "claimed"
-    assert first.wait(20) == 0
+    assert first.wait(PATIENCE) == 0
     assert attempt.final == final
     assert not processes_about(attempt.job)
     assert "superseded" in (attempt.control / "run-1" / "script.log").read_text()
@@ -245,7 +245,7 @@ def test_credentials_are_in_no_environment_argument_list_or_log_but_rclones(atte
     seen: set[str] = set()
     until(lambda: seen.update(processes_about(secret).values()) or attempt.sync_words().count("pass") > 2, "passes")
     (attempt.folder / "go").touch()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
     assert all(" copy " in arguments or arguments.startswith("/bin/bash") for arguments in seen)
     assert not [arguments for arguments in seen if secret in arguments]
     texts = [path for path in attempt.control.rglob("*") if path.is_file()]
@@ -374,7 +374,7 @@ def test_a_stop_while_the_image_is_pulled_leaves_the_payload_unstarted(attempt: 
             attempt.say("stop")
         else:
             os.kill(script.pid, signal.SIGTERM)
-        assert script.wait(20) == 1
+        assert script.wait(PATIENCE) == 1
     final = attempt.final
     expected = "cancelled_by_user" if how == "word" else "terminated"
     assert (final["outcome"], final["reason"], final["exit_code"]) == ("not_started", expected, None)
@@ -408,7 +408,7 @@ def test_the_preamble_runs_without_the_scripts_strictness_and_may_do_odd_things(
     said = attempt.control / "payload.out"
     until(lambda: said.exists() and said.read_text() == "/var/tmp\n", "the preamble's variable")
     os.kill(script.pid, signal.SIGTERM)
-    script.wait(20)
+    script.wait(PATIENCE)
     assert attempt.final["reason"] == "terminated"
     assert (attempt.control / "final.json").stat().st_mode & 0o777 == 0o600
 
@@ -434,7 +434,7 @@ def test_an_unknown_scheduler_id_ends_the_script_before_the_claim(attempt: Attem
 def test_a_plain_machine_claims_with_its_own_process(attempt: Attempt):
     attempt.stage("true", scheduler_kind="direct", directives=[])
     script = attempt.start()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
     boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
     pid, start, own = attempt.final["scheduler_id"].split(".")
     assert (int(pid), own) == (script.pid, boot)

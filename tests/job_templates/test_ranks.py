@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.job_templates.local_attempt import Attempt, processes_about, until
+from tests.job_templates.local_attempt import PATIENCE, Attempt, processes_about, until
 
 MPIRUN = """#!/bin/bash
 [[ $1 == -n ]] || exit 9
@@ -57,7 +57,7 @@ def test_the_word_stop_ends_all_ranks_gracefully(attempt: Attempt, path: str) ->
     script = attempt.start(PATH=path)
     until(lambda: all((attempt.folder / f"up.{n}").exists() for n in range(3)), "all ranks are up")
     attempt.say("stop")
-    script.wait(20)
+    script.wait(PATIENCE)
     assert (attempt.final["outcome"], attempt.final["reason"]) == ("stopped", "cancelled_by_user")
     assert all(attempt.stored(f"bye.{n}").exists() for n in range(3))
     assert not processes_about(attempt.job)
@@ -68,7 +68,7 @@ def test_ranks_that_do_not_listen_are_forced(attempt: Attempt, path: str) -> Non
     script = attempt.start(PATH=path)
     until(lambda: all((attempt.folder / f"up.{n}").exists() for n in range(3)), "all ranks are up")
     attempt.say("stop")
-    script.wait(20)
+    script.wait(PATIENCE)
     until(lambda: not processes_about(attempt.job), "nothing is left")
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.job_templates.local_attempt import ALL_FILES, Attempt, processes_about, until
+from tests.job_templates.local_attempt import ALL_FILES, PATIENCE, Attempt, processes_about, until
 
 
 def passes(attempt: Attempt) -> list[dict]:
@@ -23,7 +23,7 @@ def test_outputs_appear_in_the_store_while_the_payload_runs(attempt: Attempt):
     until(attempt.stored("late").exists, "a later file")
     assert attempt.phases[-1] == "running"
     (attempt.folder / "go").touch()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
     kinds = [line["kind"] for line in passes(attempt)]
     assert kinds[0] == "full"
     assert "background" in kinds
@@ -38,7 +38,7 @@ def test_a_file_that_still_changes_waits_for_the_final_pass(attempt: Attempt):
     until(lambda: len(passes(attempt)) >= 2, "two passes")
     assert not attempt.stored("grows").exists()
     (attempt.folder / "go").touch()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
     assert attempt.stored("grows").read_bytes() == (attempt.folder / "grows").read_bytes()
 
 
@@ -57,7 +57,7 @@ def test_each_transfer_has_its_own_folder_filter_and_store_path(attempt: Attempt
     until(attempt.stored("fields/a/x.vtk").exists, "the field")
     assert not attempt.stored("log").exists()
     (attempt.folder / "go").touch()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
     found = sorted(str(path.relative_to(attempt.store)) for path in attempt.store.rglob("*") if path.is_file())
     assert found == ["fields/a/x.vtk", "log"]
     first, second, third = attempt.manifest["transfers"]
@@ -119,7 +119,7 @@ def test_the_word_sync_asks_for_a_full_pass_now(attempt: Attempt):
     until(attempt.stored("a").exists, "the pass")
     assert [line["kind"] for line in passes(attempt)] in ([], ["full"])
     (attempt.folder / "go").touch()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
 
 
 def test_a_store_that_is_down_and_comes_back_gets_everything(attempt: Attempt):
@@ -128,7 +128,7 @@ def test_a_store_that_is_down_and_comes_back_gets_everything(attempt: Attempt):
     script = attempt.start()
     until(lambda: any(line["kind"] == "final" and line["exit_status"] for line in passes(attempt)), "a failed try")
     attempt.store.unlink()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
     assert attempt.final["exit_code"] == 0
     assert attempt.final["passes"] == [{"store": "blobs", "state": "complete", "exit_status": 0}]
     assert attempt.stored("b").read_text() == "2\n"
@@ -142,8 +142,8 @@ def test_a_store_that_stays_down_fails_the_pass_and_not_the_payload(attempt: Att
         "echo 1 >a",
         stores=("blobs", "fine"),
         transfers=(attempt.transfer(), attempt.transfer(store=1, destination=f"S1:{second}")),
-        walltime=8,
-        reserve=4.0,
+        walltime=16,
+        reserve=8.0,
     )
     attempt.credentials.append("RCLONE_CONFIG_S1_TYPE=local")
     attempt.renew()
@@ -167,7 +167,7 @@ def test_renewed_credentials_are_used_by_the_next_pass(attempt: Attempt):
     attempt.renew()
     until(attempt.stored("a").exists, "the pass with new credentials")
     (attempt.folder / "go").touch()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
 
 
 def slow_rclone(attempt: Attempt, marker: str) -> Path:
@@ -246,7 +246,7 @@ def kill_the_syncer(attempt: Attempt, **environment: str) -> None:
     os.kill(syncer, signal.SIGKILL)
     until(lambda: not copying(), "rclone is gone")
     os.kill(script.pid, signal.SIGTERM)
-    script.wait(20)
+    script.wait(PATIENCE)
     assert attempt.final["reason"] == "terminated"
 
 
@@ -270,7 +270,7 @@ def test_signatures_in_addresses_do_not_reach_the_log(attempt: Attempt):
         "exit 1\n"
     )
     program.chmod(0o755)
-    attempt.stage("true", walltime=8, reserve=4.0, rclone=str(program))
+    attempt.stage("true", walltime=16, reserve=8.0, rclone=str(program))
     assert attempt.run() == 0
     text = (attempt.control / "sync.jsonl").read_text()
     assert "sv=1\\u0026sig=(hidden)\\u0026se=2" in text

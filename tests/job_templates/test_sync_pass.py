@@ -23,7 +23,7 @@ from gateway.storage.names import comparable, from_disk
 from gateway.storage.stores.base import Place
 from testbed.azurite import Azurite
 from testbed.seaweed import Seaweed
-from tests.job_templates.local_attempt import Attempt, until
+from tests.job_templates.local_attempt import PATIENCE, Attempt, until
 
 WAIT = "until [ -e go ]; do sleep 0.05; done"
 ODD = [
@@ -81,7 +81,7 @@ def set_in_library(attempt: Attempt, **values: int) -> None:
 def go(attempt: Attempt, script: subprocess.Popen[bytes]) -> None:
     """Let the payload end, and wait for the script."""
     (attempt.folder / "go").touch()
-    assert script.wait(20) == 0
+    assert script.wait(PATIENCE) == 0
 
 
 def test_a_followed_file_that_always_grows_is_sent_at_every_pass_and_never_torn(attempt: Attempt):
@@ -217,7 +217,7 @@ def test_what_is_behind_is_told(attempt: Attempt):
 
 def test_a_store_that_takes_nothing_leaves_its_backlog_told(attempt: Attempt):
     attempt.store.write_text("in the way")
-    attempt.stage("echo 12 >a", walltime=8, reserve=4.0)
+    attempt.stage("echo 12 >a", walltime=20, reserve=10.0)
     assert attempt.run() == 0
     said = told(attempt)
     assert said is not None
@@ -244,7 +244,7 @@ def test_when_time_is_short_the_most_wanted_and_the_small_come_first(attempt: At
     script = attempt.start()
     until((attempt.folder / "begun").exists, "the payload")
     os.kill(script.pid, signal.SIGTERM)
-    script.wait(20)
+    script.wait(PATIENCE)
     assert attempt.final["reason"] == "terminated"
     assert attempt.final["passes"] == [{"store": "blobs", "state": "complete", "exit_status": 0}]
     assert copies(attempt) == ["want/small", "want/big", "other/small", "other/big"]

@@ -21,7 +21,7 @@ def run(folder: Path, path: str, offset: int = 0, limit: int = 1000) -> LogPiece
         input=("set -u\n" + read_command(str(folder), path, offset, limit)).encode(),
         capture_output=True,
         check=False,
-        timeout=20,
+        timeout=60,
     )
     assert found.stderr == b""
     return None if found.returncode == NO_FILE else parse_answer(found.stdout)

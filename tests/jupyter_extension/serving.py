@@ -163,7 +163,7 @@ async def jupyter(folder: Path, settings: Mapping[str, Any], **server: Any) -> A
     await app.extension_manager.start_all_extensions()
     headers = {"Authorization": f"token {JUPYTER_TOKEN}"}
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30, **PLAIN) as http:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, **PLAIN) as http:
             yield Served(app, extension, http, port)
     finally:
         web.stop()

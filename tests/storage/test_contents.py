@@ -72,7 +72,7 @@ async def test_behind_ssh_where_times_have_whole_seconds_it_is_brought_again_too
     folder = made.stdout.decode().strip()
     source, transfers = await ssh_transport.relay_source(folder), plan_transfers([], [])
     await relay_pass(source, store, place, transfers, final=True)
-    await ssh_transport.run("cd ~/again && printf 2 >f && touch -d @1600000000.8 f", timeout=30)
+    await ssh_transport.run("cd ~/again && printf 2 >f && touch -d @1600000000.8 f", timeout=60)
     assert (await relay_pass(source, store, place, transfers, final=True)).copied == []
     claimed = await build_manifest(source, transfers, transport=ssh_transport, folder=folder)
     assert claimed["f"].md5 == hashlib.md5(b"2").hexdigest()

@@ -30,7 +30,7 @@ class Echo:
             workers.append(threading.Thread(target=self.echo, args=(connection,)))
             workers[-1].start()
         for worker in workers:
-            worker.join(5)
+            worker.join(30)
 
     @staticmethod
     def echo(connection: socket.socket) -> None:
@@ -44,7 +44,7 @@ class Echo:
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self.thread.join(5)
+        self.thread.join(30)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def call(proxy: Proxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=30)
 
 
 def test_in_fair_weather_every_byte_arrives(proxy: Proxy) -> None:

@@ -84,7 +84,7 @@ def test_a_stopped_server_cuts_connections_but_not_what_they_started() -> None:
             assert client.stdout is not None
             client.stdout.readline()
             site.stop_sshd()
-            assert client.wait(20) == 255
+            assert client.wait(60) == 255
         assert not accepts(port)
         names = [parents()[pid][1] for pid in site.keeper.processes()]
         assert "sleep" in names
@@ -142,7 +142,7 @@ def test_a_site_ends_when_its_owner_dies(number: int) -> None:
         assert owner.stdout is not None
         folder, user, *numbers = owner.stdout.readline().split()
         owner.send_signal(number)
-        owner.wait(20)
+        owner.wait(60)
     processes = {int(pid) for pid in numbers}
     assert len(processes) >= 3
     assert eventually(lambda: not processes & running())

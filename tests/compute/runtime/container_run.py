@@ -14,7 +14,7 @@ from typing import Any
 from gateway import templates
 from gateway.compute.script import quote, words
 
-PATIENCE = 20.0
+PATIENCE = 90.0
 """Seconds until something that must come is said not to come."""
 LIBRARIES = ("records", "pull", "payload", "supervise")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

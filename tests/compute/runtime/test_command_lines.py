@@ -146,7 +146,7 @@ kill -0 "$other" && echo 'other lives'
     with own.command(
         [*MACHINE, "bash", str(script)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as machine:
-        out, err = machine.communicate(timeout=20)
+        out, err = machine.communicate(timeout=60)
     lines = out.decode().splitlines()
     assert lines[1:] == ["stop 0", "status 9", "other lives"], (lines, err)
     assert (run.folder / "said").read_text() == "asked\n"

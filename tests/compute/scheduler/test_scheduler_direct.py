@@ -143,7 +143,7 @@ def test_a_job_survives_the_death_of_all_that_started_it(tmp_path: Path, start: 
         os.killpg(starter.pid, signal.SIGHUP)
         os.killpg(starter.pid, signal.SIGKILL)
         # The streams end although the job lives: it holds none of them.
-        assert starter.communicate(timeout=20) == (b"", b"")
+        assert starter.communicate(timeout=60) == (b"", b"")
         wait_for(lambda: "ready" in (folder / "scheduler.out").read_text())
         assert ask(DIRECT.query([scheduler_id], FACTS)).jobs[scheduler_id].phase is Phase.RUNNING
         assert "inherited" not in (folder / "scheduler.err").read_text()
