@@ -26,10 +26,11 @@ def submission_of(row: Row, after: After | None = None) -> Submission:
     return Submission(row["a_submission"], row["a_control_folder"], resources, after.success, after.end)
 
 
-def array_of(name: str, rows: Sequence[Row]) -> Submission:
+def array_of(name: str, rows: Sequence[Row], throttle: int | None) -> Submission:
     """Return what is handed to the scheduler for an array of attempts that are alike."""
     first = submission_of(rows[0])
-    return Submission(name, array_folder(first.control_folder, name), first.resources, tasks=len(rows))
+    folder = array_folder(first.control_folder, name)
+    return Submission(name, folder, first.resources, tasks=len(rows), throttle=throttle)
 
 
 def alike(row: Row) -> str | None:
@@ -100,7 +101,7 @@ class Arrays:
         for name, members in groups:
             if len(members) > 1:
                 submissions = tuple(submission_of(row) for row in members)
-                units.append(Unit(submissions, array_of(name, members)))
+                units.append(Unit(submissions, array_of(name, members, self.scheduler.array_throttle())))
                 places += [(row["id"], row["attempt"], name, index) for index, row in enumerate(members, 1)]
             else:
                 (row,) = members
@@ -146,7 +147,9 @@ class Arrays:
 
     def submission_for(self, row: Row) -> Submission:
         """Return what an attempt was submitted with, as far as its answer depends on that."""
-        return array_of(row["a_array"], [row, row]) if row["a_array"] else submission_of(row)
+        if not row["a_array"]:
+            return submission_of(row)
+        return array_of(row["a_array"], [row, row], self.scheduler.array_throttle())
 
 
 def _is_whole(connection: Connection, name: str, members: Sequence[Row]) -> bool:

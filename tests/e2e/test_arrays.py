@@ -25,7 +25,7 @@ def gateway(start_gateway, cluster: Cluster):
             "slurm": ssh_target(cluster, "slurm", "slurm", runtime=host),
             "small": {
                 **ssh_target(cluster, "small", "slurm", runtime=host),
-                "scheduler": {"kind": "slurm", "array_limit": 5},
+                "scheduler": {"kind": "slurm", "array_limit": 5, "array_throttle": 2},
             },
             "pbs": ssh_target(cluster, "pbs", "pbs", runtime=host),
         },

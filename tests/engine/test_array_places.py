@@ -64,6 +64,18 @@ async def test_attempts_are_placed_by_their_index_in_the_sweep(database: Databas
     await database.write(check)
 
 
+async def test_an_array_is_throttled_as_its_scheduler_is_configured(database: Database) -> None:
+    def check(connection: Connection) -> None:
+        arrays = Arrays(Slurm(SlurmSettings(kind="slurm", array_throttle=2)))
+        ids = [staged(connection, index) for index in range(3)]
+        (unit,) = form(connection, arrays, ids)
+        assert unit.array is not None
+        assert unit.array.throttle == 2
+        assert [arrays.submission_for(row).throttle for row in jobs.whole(connection, ids)] == [2, 2, 2]
+
+    await database.write(check)
+
+
 async def test_chunks_have_at_most_the_limit_and_none_has_one_task(database: Database) -> None:
     def check(connection: Connection) -> None:
         ids = [staged(connection, index) for index in range(7)]

@@ -216,6 +216,10 @@ class Scheduler(ABC):
         """Return how many tasks one array may have; less than 2 where there are no arrays."""
         return 0
 
+    def array_throttle(self) -> int | None:
+        """Return how many tasks of one array may run at the same time; None: as many as the scheduler lets."""
+        return None
+
     def task_id(self, array_id: str, index: int) -> str:
         """Return the id of a task of an array, by the id that the array's submission gave."""
         raise NotImplementedError(f"{self.kind} has no arrays")

@@ -133,6 +133,10 @@ class Pbs(Scheduler):
         """See `Scheduler`. The Torque commands of Slurm show no tasks, so nothing could be known of them."""
         return 0 if facts.dialect == SLURM_TORQUE else self.settings.array_limit
 
+    def array_throttle(self) -> int | None:
+        """See `Scheduler`."""
+        return self.settings.array_throttle
+
     def task_id(self, array_id: str, index: int) -> str:
         """See `Scheduler`."""
         return array_id.replace("[]", f"[{index}]", 1)

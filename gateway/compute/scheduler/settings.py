@@ -65,6 +65,8 @@ class BatchSettings(SchedulerSettings):
         Names of the options that users may set by ``resources.options``.
     array_limit
         Tasks of one array at most, where the site does not tell a smaller number; 1: no arrays.
+    array_throttle
+        Tasks of one array that run at the same time at most (``%N`` of Slurm and Torque; OpenPBS is not told).
     """
 
     queue: DirectiveValue | None = None
@@ -72,6 +74,7 @@ class BatchSettings(SchedulerSettings):
     directives: tuple[AdminDirective, ...] = ()
     options: tuple[OptionName, ...] = ()
     array_limit: int = Field(default=1000, ge=1, le=100_000)
+    array_throttle: int | None = Field(default=None, ge=1, le=100_000)
 
 
 def refuse(field: str, detail: str) -> InvalidRequest:

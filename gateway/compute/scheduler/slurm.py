@@ -151,6 +151,10 @@ class Slurm(Scheduler):
         site = facts.notes.get("max_array", "")
         return min(self.settings.array_limit, int(site) - 1) if site.isdigit() else self.settings.array_limit
 
+    def array_throttle(self) -> int | None:
+        """See `Scheduler`."""
+        return self.settings.array_throttle
+
     def task_id(self, array_id: str, index: int) -> str:
         """See `Scheduler`."""
         return f"{array_id}_{index}"
