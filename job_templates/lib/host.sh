@@ -30,7 +30,8 @@ gw_host_run() {
   exec -- "${gw_command[@]}"
 }
 
-# Sets gw_pids to the payload's living processes.
+# Sets gw_pids to the payload's living processes. The first of all comes first: killed after its children, it could see
+# them end, and end as if it had succeeded.
 gw_host_pids() {
   local file line fields pid grown
   local -A parent=() found=()
@@ -59,8 +60,10 @@ gw_host_pids() {
       if [[ -z ${found[$pid]-} && -n ${found[${parent[$pid]}]-} ]]; then found[$pid]=1 grown=yes; fi
     done
   done
+  pid=${gw_payload_pid:-none}
+  [[ -z ${found[$pid]-} || -z ${parent[$pid]-} ]] || gw_pids=("$pid")
   for pid in ${found[@]+"${!found[@]}"}; do
-    [[ -z ${parent[$pid]-} ]] || gw_pids+=("$pid")
+    [[ -z ${parent[$pid]-} || $pid == "${gw_pids[0]-}" ]] || gw_pids+=("$pid")
   done
 }
 

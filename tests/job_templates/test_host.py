@@ -34,6 +34,15 @@ def test_everything_of_the_payload_ends(bash, command, processes):
     assert answer.stdout == b"status 0\nnone\n"
 
 
+def test_the_first_process_comes_first_so_that_it_never_sees_its_children_forced(bash):
+    text = f"""{START}
+    gw_command=(bash -c 'for i in {{1..20}}; do sleep 100 & done; wait')
+    for _ in 1 2 3 4; do
+      start; settle 21; [ "${{gw_pids[0]}}" = "$gw_payload_pid" ] && echo "first of ${{#gw_pids[@]}}"; gw_host_stop 0
+    done"""
+    assert bash(text, "records.sh", "host.sh").stdout == b"first of 21\n" * 4
+
+
 def test_a_payload_that_ends_on_request_is_not_forced(bash, tmp_path):
     mark = tmp_path / "mark"
     text = f"""{START}

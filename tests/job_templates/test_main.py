@@ -97,7 +97,9 @@ def test_the_word_stop_ends_a_running_payload_gracefully(attempt: Attempt):
 
 
 def test_a_payload_that_ignores_the_request_is_forced_with_all_its_children(attempt: Attempt):
-    attempt.stage("trap '' TERM; setsid sleep 300 & sleep 300 & touch up; wait; wait", grace=1.0)
+    attempt.stage(
+        "trap '' TERM; setsid sleep 300 & for i in {1..20}; do sleep 300 & done; touch up; wait; wait", grace=1.0
+    )
     script = attempt.start()
     until((attempt.folder / "up").exists, "the payload is up")
     attempt.say("stop")
