@@ -20,6 +20,7 @@ from benchmarks import (
     million_outputs,
     panel,
     poll_jobs,
+    pull_image,
     reads,
     reconcile_store,
     relay,
@@ -48,6 +49,7 @@ ALL: dict[str, ModuleType] = {
     "relay": relay,
     "visible": visible,
     "panel": panel,
+    "pull": pull_image,
 }
 LONG: dict[str, ModuleType] = {"million": million_jobs, "large_tree": large_tree, "million_outputs": million_outputs}
 """Run only where they are named: they take many minutes."""

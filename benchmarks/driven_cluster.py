@@ -15,7 +15,6 @@ from sqlalchemy import select
 from benchmarks.samples import insert
 from benchmarks.servers import new_database
 from gateway import settings
-from gateway.app import build_stores, build_targets
 from gateway.compute.target import Target
 from gateway.db import jobs
 from gateway.db.database import Database
@@ -25,6 +24,7 @@ from gateway.engine.driver import TargetDriver
 from gateway.engine.engine import Engine
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
+from gateway.jobs.configured import build_stores, build_targets
 from testbed.cluster import Cluster
 
 TARGET, STORE, RELAYED = "cluster", "results", "relayed"

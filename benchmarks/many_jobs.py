@@ -33,7 +33,7 @@ from benchmarks.measure import Comparison, rounds, timed
 from benchmarks.samples import BODY
 from benchmarks.servers import new_database
 from gateway import settings
-from gateway.app import build_stores, build_targets, person
+from gateway.app import person
 from gateway.compute.scheduler.slurm_commands import WIDTHS
 from gateway.compute.target import Target
 from gateway.compute.transport.base import CommandResult
@@ -44,6 +44,7 @@ from gateway.engine.driver import TargetDriver
 from gateway.engine.engine import Engine
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
+from gateway.jobs.configured import build_stores, build_targets
 from gateway.model.specification import JobSpecification
 from gateway.model.states import State
 from testbed.sshd import SshSite

@@ -21,10 +21,11 @@ from sqlalchemy import Connection, select, text
 
 from benchmarks.measure import Comparison
 from benchmarks.samples import BODY
-from gateway.app import make_data_folder, person
+from gateway.app import person
 from gateway.db import tables
 from gateway.db.database import Database
 from gateway.db.job_lists import NEWEST_FIRST, SORTS, JobFilter, Sort, place_of
+from gateway.jobs.configured import make_data_folder
 from gateway.jobs.lists import list_jobs, write_cursor
 from gateway.model.specification import JobSpecification
 from gateway.model.states import State

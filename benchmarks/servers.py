@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.app import DrivingLock, make_data_folder
 from gateway.db.database import Database
+from gateway.jobs.configured import make_data_folder
+from gateway.jobs.driving_lock import DrivingLock
 
 TOP = Path(__file__).resolve().parent.parent
 

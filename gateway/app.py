@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import getpass
 import logging
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel
-
-from gateway import plugins
 from gateway.cases.catalogue import Catalogue
 from gateway.cases.requests import CaseRequests
 from gateway.cases.service import CaseService
-from gateway.compute.target import Target, absolute, build_target
-from gateway.compute.transport.base import Transport
+from gateway.compute.target import Target
 from gateway.db import events
 from gateway.db.changes import Changes
-from gateway.db.database import Database, check_url
-from gateway.errors import ConfigurationError, FieldError
+from gateway.db.database import Database
+from gateway.images.catalogue import ImageCatalogue
+from gateway.images.from_sources import FromSources
 from gateway.images.published import PublishedImages
+from gateway.images.publishing import ImagePublishing
+from gateway.images.registry import RegistryClient
+from gateway.images.registry_images import FOLDER as REGISTRY_FOLDER
+from gateway.images.registry_images import RegistryImages
 from gateway.jobs.archives import ArchiveService
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
+from gateway.jobs.configured import build_accounts, build_stores, build_targets, make_data_folder
 from gateway.jobs.crate_runs import CrateRuns
 from gateway.jobs.crates import CrateService
+from gateway.jobs.driving_lock import DrivingLock
 from gateway.jobs.feed import EventFeed
+from gateway.jobs.image_caches import ImageCaches
 from gateway.jobs.logs import LogService
 from gateway.jobs.neighbours import Neighbours
 from gateway.jobs.output_search import OutputSearch
 from gateway.jobs.outputs import OutputService
 from gateway.jobs.pages import Pages
 from gateway.jobs.reconciling import Reconciler
+from gateway.jobs.restoring import RestoreService
 from gateway.jobs.retention import Retention
-from gateway.jobs.retention_rules import check_rules
 from gateway.jobs.series import SeriesService
 from gateway.jobs.service import JobService
 from gateway.jobs.signing_keys import SigningKeyRing
@@ -53,18 +53,15 @@ from gateway.metrics import Metrics
 from gateway.model.states import ENDED
 from gateway.people.audit import AuditWriter
 from gateway.people.service import People
-from gateway.settings import Secret, Settings
-from gateway.storage.factory import build_store
+from gateway.settings import Settings
 from gateway.storage.signing import load_or_create_key, public_key_text
 from gateway.storage.stores.base import Store
-from gateway.urls import read_allowed
+from gateway.urls import UrlOpener
 
 if TYPE_CHECKING:
     from gateway.engine.engine import Engine
 
 log = logging.getLogger(__name__)
-
-_LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9._-]*)):([0-9]{1,5})\Z")
 
 MOST_COUNTED = 200_000
 """Events that are read at once for the metrics; older ones of a longer pause are not counted."""
@@ -75,37 +72,6 @@ TAKE_OVER_INTERVAL = 5.0
 def person() -> str:
     """Return who runs this gateway: the owner of every job."""
     return getpass.getuser()
-
-
-class DrivingLock:
-    """One process drives the jobs of a data folder; the lock ends with the process, however it ends."""
-
-    def __init__(self, data: Path) -> None:
-        self._file = data / "lock"
-        self._descriptor: int | None = None
-
-    @property
-    def held(self) -> bool:
-        """Whether this process drives."""
-        return self._descriptor is not None
-
-    def take(self) -> bool:
-        """Try to become the one that drives."""
-        if self._descriptor is None:
-            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(descriptor)
-                return False
-            self._descriptor = descriptor
-        return True
-
-    def release(self) -> None:
-        """Let another process drive."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 class Gateway:
@@ -144,6 +110,9 @@ class Gateway:
         self.on_take_over: list[Callable[[], object]] = []
         self.database: Database
         self.images: PublishedImages
+        self.image_catalogue: ImageCatalogue
+        self.image_publishing: ImagePublishing
+        self.registry_images: RegistryImages
         self.cases: CaseService
         self.jobs: JobService
         self.outputs: OutputService
@@ -198,6 +167,16 @@ class Gateway:
                 self._counted = page[-1]["sequence"] if len(page) == 5000 else last
         return last
 
+    @property
+    def image_caches(self) -> ImageCaches:
+        """Brings images to targets, and makes room there."""
+        return ImageCaches(self.database, self.settings, self.lanes, self.jobs)
+
+    @property
+    def restores(self) -> RestoreService:
+        """Brings archived outputs back."""
+        return RestoreService(self.database, self.stores)
+
     async def __aenter__(self) -> Self:
         """Open everything.
 
@@ -212,8 +191,6 @@ class Gateway:
             self.database = Database(self.settings.gateway.expand(self.settings.gateway.database))
             opened.callback(self.database.close)
             await asyncio.to_thread(self.database.migrate)
-            self.images = PublishedImages(self.data / "built-images", self.database)
-            opened.push_async_callback(self.images.close)
             self.people = People(self.database, self.owner)
             opened.push_async_callback(self.people.close)
             self.audit = AuditWriter(self.database, self.settings.gateway.audit_days)
@@ -227,6 +204,7 @@ class Gateway:
             self.stores = build_stores(self.settings, self.targets)
             for store in self.stores.values():
                 opened.push_async_callback(store.close)
+            self._open_images(opened)
             self.jobs = JobService(self.database, self.settings, self.targets, self.stores, self.bell, self.lanes)
             catalogue = Catalogue(self.settings.gateway.cases, self.database, self.data / "cases")
             self.cases = CaseService(self.database, catalogue, self.images)
@@ -259,6 +237,22 @@ class Gateway:
                 opened.push_async_callback(self._stop_driving)
             self._opened = opened.pop_all()
         return self
+
+    def _open_images(self, opened: contextlib.AsyncExitStack) -> None:
+        """Open what builds images, their catalogue, and what publishes them."""
+        self.images = PublishedImages(self.data / "built-images", self.database)
+        opened.push_async_callback(self.images.close)
+        client = RegistryClient(self.settings.registries, self.settings.gateway.allow_urls)
+        opened.callback(client.close)
+        self.registry_images = RegistryImages(client, self.images, self.database, self.data / REGISTRY_FOLDER)
+        urls = UrlOpener(self.settings.gateway.allow_urls)
+        opened.callback(urls.close)
+        self.image_catalogue = ImageCatalogue(self.database, urls)
+        opened.push_async_callback(self.image_catalogue.close)
+        reader = self.image_catalogue.reader
+        self.image_publishing = ImagePublishing(self.database, self.settings, self.stores, self.images, reader)
+        self.image_publishing.convert = FromSources(self.registry_images, self.database)
+        opened.callback(self.image_publishing.close)
 
     async def _open_catalogue(self, opened: contextlib.AsyncExitStack) -> None:
         """Open what searches and verifies outputs."""
@@ -303,6 +297,8 @@ class Gateway:
             data=self.data,
             metrics=self.metrics,
             images=self.images,
+            publishing=self.image_publishing,
+            registries=self.registry_images,
         )
         await engine.start()
         self._engine = engine
@@ -315,117 +311,3 @@ class Gateway:
             await self._engine.stop()
             self._engine = None
         self.lock.release()
-
-
-def make_data_folder(data: Path) -> None:
-    """Make the data folder, for this account alone.
-
-    Raises
-    ------
-    ConfigurationError
-        It cannot be made or written.
-    """
-    try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigurationError(f"gateway.data: {data} cannot be made: {error.strerror}") from None
-    if not os.access(data, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"gateway.data: {data} cannot be written by this account")
-
-
-def build_targets(settings: Settings) -> dict[str, Target]:
-    """Return the configured targets by name; raises `ConfigurationError`."""
-    return {name: build_target(name, section, settings.gateway) for name, section in settings.targets.items()}
-
-
-def build_accounts(settings: Settings) -> dict[str, Target]:
-    """Return a target for each account of a person, by its lane (``target@person``); raises `ConfigurationError`."""
-    return {
-        f"{name}@{person}": build_target(name, section.for_account(person), settings.gateway, person)
-        for name, section in settings.targets.items()
-        for person in section.accounts
-    }
-
-
-def build_stores(settings: Settings, targets: Mapping[str, Target]) -> dict[str, Store]:
-    """Return the configured stores by name; raises `ConfigurationError`."""
-    transports = {name: target.transport for name, target in targets.items()}
-    return {name: build_store(name, raw, settings.gateway, transports) for name, raw in settings.stores.items()}
-
-
-def parse_listen(listen: str) -> tuple[str, int]:
-    """Return address and port of ``gateway.listen``.
-
-    Raises
-    ------
-    ConfigurationError
-        It is not ``host:port``.
-    """
-    match = _LISTEN.match(listen)
-    if match is None or int(match[3]) > 65535:
-        detail = f"{listen!r} is not host:port, such as 127.0.0.1:8480"
-        raise ConfigurationError(f"gateway.listen: {detail}", [FieldError("gateway.listen", detail)])
-    return match[1] or match[2] or "", int(match[3])
-
-
-def check_configuration(settings: Settings) -> list[FieldError]:
-    """Return every mistake of a configuration that was read: plugins' sections, names, secrets, folders.
-
-    Nothing is connected to and nothing is made.
-    """
-    mistakes: list[FieldError] = []
-    with _noting(mistakes, "gateway.listen"):
-        parse_listen(settings.gateway.listen)
-    with _noting(mistakes, "gateway.allow_urls"):
-        read_allowed(settings.gateway.allow_urls)
-    with _noting(mistakes, "gateway.database"):
-        check_url(settings.gateway.expand(settings.gateway.database))
-    mistakes += [
-        FieldError(f"gateway.cases.{number}", f"{folder} is not a folder")
-        for number, folder in enumerate(settings.gateway.cases)
-        if not folder.expanduser().is_dir()
-    ]
-    mistakes += check_rules(settings)
-    transports: dict[str, Transport] = {}
-    for name, section in settings.targets.items():
-        with _noting(mistakes, f"targets.{name}"):
-            target = build_target(name, section, settings.gateway)
-            transports[name] = target.transport
-            for key in ("workdir", "image_cache"):
-                with _noting(mistakes, f"targets.{name}.{key}"):
-                    absolute(getattr(target, key), "/home", f"targets.{name}.{key}")
-        for person in section.accounts:
-            with _noting(mistakes, f"targets.{name}.accounts.{person}"):
-                build_target(name, section.for_account(person), settings.gateway, person)
-    for name, raw in settings.stores.items():
-        place = f"stores.{name}"
-        with _noting(mistakes, place):
-            _, typed = plugins.read_settings("stores", raw, place)
-            mistakes += _secret_mistakes(typed, place)
-            named = getattr(typed, "target", None)
-            if named is not None and named not in settings.targets:
-                mistakes.append(FieldError(f"{place}.target", f"there is no target named {named!r}"))
-    return mistakes
-
-
-@contextlib.contextmanager
-def _noting(mistakes: list[FieldError], place: str) -> Iterator[None]:
-    try:
-        yield
-    except ConfigurationError as error:
-        mistakes += error.errors or [FieldError(place, error.message)]
-
-
-def _secret_mistakes(value: object, place: str) -> list[FieldError]:
-    """Look for every secret in a section and whether it is there; never returns one."""
-    if isinstance(value, Secret):
-        found: list[FieldError] = []
-        with _noting(found, place):
-            value.reveal()
-        return found
-    items: list[tuple[object, object]] = []
-    if isinstance(value, BaseModel):
-        items = [(name, getattr(value, name)) for name in type(value).model_fields]
-    elif isinstance(value, Mapping):
-        items = list(value.items())
-    return [mistake for key, inner in items for mistake in _secret_mistakes(inner, f"{place}.{key}")]

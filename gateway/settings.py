@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from gateway.errors import ConfigurationError, FieldError
 from gateway.model.base import Memory, Model, Name
+from gateway.model.image_mirrors import ImageMirrorSettings
 from gateway.model.retention import RetentionSettings
 
 ENV_PREFIX = "GATEWAY__"
@@ -140,12 +141,49 @@ class RelaySettings(Model):
     """Bytes a second (or ``20M``) of all of them together."""
 
 
+class PullSettings(Model):
+    """A section ``[targets.<name>.pull]``: how nodes get images.
+
+    Attributes
+    ----------
+    time_limit
+        Seconds for one image, the wait for other jobs' downloads included; no limit but the walltime where it is not
+        set.
+    max_rate
+        Bytes a second (or ``100M``) of one download.
+    locking
+        ``lease`` for shared file systems whose ``flock`` holds on one node only; ``auto`` finds out what it can.
+    read_only_caches
+        Folders of the nodes with images named by their digests; looked at first, used in place.
+    cache_limit
+        Bytes (or ``500G``) that ``image_cache`` may take: what the gateway makes room to.
+    """
+
+    time_limit: int | None = Field(default=None, ge=10, le=30 * 86400)
+    max_rate: Memory | None = Field(default=None, ge=1024)
+    locking: Literal["auto", "lease"] = "auto"
+    read_only_caches: tuple[Folder, ...] = ()
+    cache_limit: Memory | None = Field(default=None, ge=0)
+
+    def variables(self) -> dict[str, str]:
+        """Return what differs from the puller's own defaults, by the names of its settings."""
+        found = {
+            "time_limit": self.time_limit and str(self.time_limit),
+            "max_rate": self.max_rate and str(self.max_rate),
+            "locking": None if self.locking == "auto" else self.locking,
+            "read_only_caches": ":".join(self.read_only_caches),
+        }
+        return {name: value for name, value in found.items() if value}
+
+
 class TargetSettings(Model):
     """A section ``[targets.<name>]``; transport, scheduler and runtime are typed by their plugins."""
 
     workdir: str = "{data}/work"
     image_cache: str = "{data}/images"
     scratch: str | None = None
+    region: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] | None = None
+    """Where it is, as mirrors of images name it: those of the same region come first."""
     poll_interval: float = Field(default=5, ge=0.1, le=3600)
     input_roots: tuple[Folder, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
@@ -155,10 +193,13 @@ class TargetSettings(Model):
     runtime: dict[str, Any] = Field(default_factory=lambda: {"kind": "auto"})
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     relay: RelaySettings = Field(default_factory=RelaySettings)
+    pull: PullSettings = Field(default_factory=PullSettings)
     people: frozenset[str] | None = None
     """Who may see and use it; everybody where it is not set."""
     clean_after_days: Annotated[float, Field(ge=0, le=36500)] | Literal["never"] = 30
     """A job's folder is removed so many days after its end, once its outputs are complete in all its stores."""
+    architecture: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]{1,32}$")
+    """What the nodes are (``uname -m``), where the login node is something else."""
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     accounts_only: bool = False
     """Whether people without an account of their own are refused."""
@@ -172,6 +213,70 @@ class TargetSettings(Model):
 
 
 _LOGIN_KEYS = frozenset({"username", "key_file", "passphrase", "certificate_file", "agent"})
+
+
+class PublishingSettings(Model):
+    """Section ``[image_publishing]``.
+
+    Attributes
+    ----------
+    automatic
+        Whether all live images are brought to all mirrors by themselves, every `every_hours`.
+    at_once
+        Images that are worked at at the same time.
+    bandwidth
+        Bytes a second (or ``20M``) of each copy that goes through the gateway.
+    signing_key
+        An Ed25519 key (PEM): a signature is put beside each image.
+    """
+
+    automatic: bool = False
+    every_hours: float = Field(default=24, ge=0.1, le=8760)
+    at_once: int = Field(default=2, ge=1, le=16)
+    bandwidth: Memory | None = Field(default=None, ge=1)
+    signing_key: Secret | None = None
+
+
+RegistryHost = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?$", to_lower=True)
+]
+"""A registry as references name it: host, and port where it is not the usual one."""
+
+
+class RegistrySettings(Model):
+    """A section ``[registries."host"]``: how the gateway gets images from a registry of containers.
+
+    Attributes
+    ----------
+    username, password
+        Its login; with a token server, that server's.
+    token
+        Sent as it is, in the place of a login.
+    token_servers
+        Hosts (with port) other than the registry's own that may be given the login, because tokens come from there.
+    plain_http
+        It has no TLS.
+    direct
+        Nodes fetch SIF files from it themselves where it asks for no login; otherwise the gateway brings them.
+    people
+        Who may use its images; everybody where it is not set.
+    """
+
+    username: str | None = Field(default=None, min_length=1, max_length=256)
+    password: Secret | None = None
+    token: Secret | None = None
+    token_servers: tuple[RegistryHost, ...] = ()
+    plain_http: bool = False
+    direct: bool = True
+    people: frozenset[str] | None = None
+
+    @model_validator(mode="after")
+    def _one_login(self) -> RegistrySettings:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+        if self.token is not None and self.username is not None:
+            raise ValueError("needs either a token or username and password, not both")
+        return self
 
 
 class Settings(Model):
@@ -190,6 +295,9 @@ class Settings(Model):
     stores: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     store_people: dict[Name, frozenset[str]] = Field(default_factory=dict)
     retention: RetentionSettings = RetentionSettings()
+    image_mirrors: tuple[ImageMirrorSettings, ...] = ()
+    image_publishing: PublishingSettings = PublishingSettings()
+    registries: dict[RegistryHost, RegistrySettings] = Field(default_factory=dict)
     source: Path | None = None
 
     @property
@@ -318,6 +426,12 @@ def parse(raw: dict[str, Any], source: Path | None = None) -> Settings:
         )
         if name is not None and name not in known
     ]
+    names = [mirror.name for mirror in settings.image_mirrors]
+    for number, mirror in enumerate(settings.image_mirrors):
+        if mirror.store not in settings.stores:
+            mistakes.append(FieldError(f"image_mirrors.{number}.store", f"there is no store named {mirror.store!r}"))
+        if names.index(mirror.name) != number:
+            mistakes.append(FieldError(f"image_mirrors.{number}.name", "two mirrors have the same name"))
     if mistakes:
         raise ConfigurationError(f"{source or 'the configuration'} has mistakes", mistakes)
     return settings

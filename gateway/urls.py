@@ -14,7 +14,7 @@ import re
 import secrets
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -171,11 +171,50 @@ class UrlOpener:
         raise UrlError(f"{first}: more than {MAX_REDIRECTS} redirects")
 
     @asynccontextmanager
-    async def _get(self, url: httpx.URL) -> AsyncIterator[httpx.Response]:
+    async def ask(self, url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[httpx.Response]:
+        """Ask one server, with headers of the caller's; the body is not read yet, redirects are not followed.
+
+        Raises
+        ------
+        UrlUnreachable
+            Trying again may help.
+        UrlError
+            It is refused.
+        """
+        try:
+            parsed = _parse(url)
+        except ValueError as error:
+            raise UrlError(f"the URL {error}") from None
+        async with self._get(parsed, headers) as response:
+            with _failures_told(_host(parsed)):
+                yield response
+
+    @asynccontextmanager
+    async def follow(self, url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[httpx.Response]:
+        """Ask as `ask` does, and follow redirects, each checked like the first URL; reading the body raises the same.
+
+        The caller proves what comes: a redirect may lead from https to http.
+        """
+        try:
+            parsed = _parse(url)
+        except ValueError as error:
+            raise UrlError(f"the URL {error}") from None
+        first = _host(parsed)
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._get(parsed, headers) as response:
+                if response.status_code not in _REDIRECTS:
+                    with _failures_told(_host(parsed)):
+                        yield response
+                    return
+                parsed = _redirected(parsed, response, proven=True)
+        raise UrlError(f"{first}: more than {MAX_REDIRECTS} redirects")
+
+    @asynccontextmanager
+    async def _get(self, url: httpx.URL, more: Mapping[str, str] | None = None) -> AsyncIterator[httpx.Response]:
         """Ask one server. A client of its own: no cookie, login or connection is carried to the next."""
         host = _host(url)
         addresses = await self._addresses(url)
-        headers = {**_HEADERS, "Host": url.netloc.decode("ascii")}
+        headers = {**_HEADERS, **(more or {}), "Host": url.netloc.decode("ascii")}
         extensions = {} if _literal(host) else {"sni_hostname": host.rstrip(".")}
         if self._tls is None:
             self._tls = await asyncio.get_running_loop().run_in_executor(self._threads, _make_tls)

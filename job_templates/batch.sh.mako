@@ -18,6 +18,9 @@ gw_image_cache=${image_cache}
 gw_image_ref=${image_ref}
 gw_image_digest=${image_digest}
 gw_image_mirrors=(${words(image_mirrors) | n})
+% for name, value in pull.items():
+pull_${name | n}=${value}
+% endfor
 gw_command=(${words(command) | n})
 gw_progress_file=${progress_file}
 gw_progress_pattern=${progress_pattern}
@@ -26,6 +29,15 @@ gw_save_command=(${words(save_command) | n})
 gw_env_names=(${words(env) | n})
 gw_env_values=(${words(env.values()) | n})
 gw_binds=(${words(binds) | n})
+gw_bind_roots=(${words(bind_roots) | n})
+gw_asked_binds=(${words(asked_binds) | n})
+gw_network=${"yes" if network else ""}
+gw_tool_titles=(${words(t.title for t in tools) | n})
+gw_tool_refs=(${words(t.image.ref for t in tools) | n})
+gw_tool_digests=(${words(t.image.digest for t in tools) | n})
+gw_tool_mirrors=(${words("\n".join(t.image.mirrors) for t in tools) | n})
+gw_tool_commands=(${words("\n".join(t.commands) for t in tools) | n})
+gw_tool_runtimes=(${words(tool_runtimes) | n})
 gw_gpus=${gpus}
 gw_launcher=${launcher}
 gw_nodes=${nodes}

@@ -80,6 +80,10 @@ tests() {
     need siftool siftool
     need squashfuse squashfuse
     need aria2c aria2
+    need docker-registry docker-registry
+    need zstd zstd
+    need nginx nginx-light
+    need_file lmod /usr/share/lmod/lmod/init/bash
     need_file postgresql /usr/lib/postgresql/*/bin/initdb
     need curl curl
     need csh tcsh

@@ -69,6 +69,8 @@ class HttpProxy:
     ----------
     served, failed
         How many requests were passed on, and how many were answered here.
+    received
+        Bytes of the requests' bodies.
     signatures
         The signatures of the signed addresses that were used (``sig=`` in the query, as Azure has them).
     revoked
@@ -80,7 +82,7 @@ class HttpProxy:
         self._mood, self._passed = Mood(), 0
         self.signatures: set[str] = set()
         self.revoked: frozenset[str] = frozenset()
-        self.served = self.failed = 0
+        self.served = self.failed = self.received = 0
         self._draw = random.Random(seed)
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
@@ -118,6 +120,11 @@ class HttpProxy:
             self.revoked = frozenset(self.signatures)
             return len(self.revoked)
 
+    def count(self, size: int) -> None:
+        """Count the bytes of a request's body."""
+        with self._lock:
+            self.received += size
+
     def fails(self, method: str, path: str = "") -> Mood | None:
         """Draw whether a request fails, and count it."""
         signature = _signature(path)
@@ -150,6 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         body = self._body()
+        self.owner.count(len(body))
         mood = self.owner.mood
         time.sleep(mood.delay + (len(body) / mood.rate if mood.rate else 0.0))
         failing = self.owner.fails(self.command, self.path)

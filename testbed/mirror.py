@@ -93,6 +93,7 @@ class Mirror:
 
     def __init__(self) -> None:
         self._files: dict[str, _Served] = {}
+        self._folders: dict[str, Path] = {}
         self._lock = threading.Lock()
         self.requests: list[Request] = []
         self._begun: Counter[str] = Counter()
@@ -136,6 +137,12 @@ class Mirror:
             self._files[path] = _Served(content, fault)
         return self.url + quote(path)
 
+    def serve_folder(self, prefix: str, folder: Path) -> str:
+        """Serve whatever stands in a folder when it is asked for, below a prefix (``/images``); return its URL."""
+        with self._lock:
+            self._folders[prefix.rstrip("/") + "/"] = folder
+        return self.url + quote(prefix)
+
     def fail(self, path: str, fault: Fault | None) -> None:
         """Misbehave for a path from now on; ``None``: behave again (transfers that stall go on)."""
         with self._lock:
@@ -160,7 +167,11 @@ class Mirror:
 
     def _find(self, path: str) -> _Served | None:
         with self._lock:
-            return self._files.get(path)
+            if path in self._files:
+                return self._files[path]
+            inside = {prefix: folder for prefix, folder in self._folders.items() if path.startswith(prefix)}
+        files = (folder / path.removeprefix(prefix) for prefix, folder in inside.items() if ".." not in path)
+        return next((_Served(file) for file in files if file.is_file()), None)
 
     def _begin(self, path: str) -> None:
         with self._lock:

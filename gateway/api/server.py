@@ -19,8 +19,9 @@ from tornado.netutil import bind_sockets
 from gateway.api.auth import load_or_create_token
 from gateway.api.request_ids import log_to_stderr
 from gateway.api.tornado_adapter import MAX_DISCARDED, make_application
-from gateway.app import Gateway, parse_listen
+from gateway.app import Gateway
 from gateway.errors import ConfigurationError
+from gateway.jobs.configured import parse_listen
 from gateway.settings import Settings
 
 MAX_HEADERS = 64 * 1024

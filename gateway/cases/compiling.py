@@ -13,10 +13,10 @@ from gateway.cases.values import text_of
 from gateway.errors import FieldError, InvalidRequest
 from gateway.model.pointers import parts_of, pointer
 
-FIXED = ("command", "script", "image", "progress", "data", "save_and_stop")
+FIXED = ("command", "script", "image", "progress", "data", "save_and_stop", "tools")
 """What a request with a case cannot bring along: it is the case that says it."""
 _MERGED = ("resources", "sync", "env")
-_JOINED = ("inputs", "outputs", "exclude")
+_JOINED = ("inputs", "outputs", "exclude", "binds")
 
 
 def compile_case(
@@ -53,6 +53,9 @@ def compile_case(
         "resources": filling.resources(),
         "exclude": list(definition.exclude),
         "data": [item.model_dump(mode="json") for item in definition.data],
+        "tools": [item.model_dump(mode="json", exclude_none=True) for item in definition.tools],
+        "binds": list(definition.binds),
+        "network": definition.network,
     }
     if definition.outputs is not None:
         found["outputs"] = [item.model_dump(mode="json") for item in definition.outputs]
@@ -119,8 +122,8 @@ class _Filling:
 def lay_over(compiled: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     """Lay a request's own fields over the specification of its case.
 
-    Resources and the rhythm of copies are replaced one by one, variables are added, inputs, outputs and exclusions of
-    the request come before the case's own.
+    Resources and the rhythm of copies are replaced one by one, variables are added, inputs, outputs, exclusions and
+    binds of the request come before the case's own. A network that the case does not have is not to be had.
 
     Raises
     ------
@@ -145,6 +148,8 @@ def lay_over(compiled: Mapping[str, Any], request: Mapping[str, Any]) -> dict[st
             found[name] = {**compiled.get(name, {}), **value}
         elif name in _JOINED and isinstance(value, list):
             found[name] = [*value, *compiled.get(name, [])]
+        elif name == "network":
+            found[name] = compiled["network"] and value
         elif name not in _JOINED or value is not None:
             found[name] = value
     return found

@@ -11,6 +11,7 @@ from gateway.model.base import Line, Model, Name, text_problem
 from gateway.model.specification import (
     MAX_ARGUMENT,
     Argument,
+    Bind,
     DataSeries,
     EnvName,
     Image,
@@ -20,8 +21,10 @@ from gateway.model.specification import (
     RelativePath,
     SaveAndStop,
     Sync,
+    Tool,
     Unit,
     one_way,
+    plain_image,
 )
 
 Type = Literal["float", "int", "bool", "choice", "text", "file"]
@@ -209,6 +212,9 @@ class Definition(Model):
     progress: CaseProgress | None = None
     data: tuple[DataSeries, ...] = Field(default=(), max_length=50)
     save_and_stop: SaveAndStop | None = None
+    tools: tuple[Annotated[Tool, BeforeValidator(plain_image)], ...] = Field(default=(), max_length=32)
+    binds: tuple[Bind, ...] = Field(default=(), max_length=32)
+    network: bool = True
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -1,16 +1,19 @@
-"""The commands about the images of cases."""
+"""The commands about the images of cases, and the image pull for sites that use it without a gateway."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gateway import templates
 from gateway.cases.catalogue import Catalogue
 from gateway.cli.case_commands import cases_app
+from gateway.cli.catalogue_commands import images_app
 from gateway.cli.exits import Exit
 from gateway.cli.session import Session, note, session_of
 from gateway.cli.text import line, size
@@ -67,5 +70,24 @@ def _answer(session: Session, built: dict[str, PublishedImage | None]) -> None:
         print(f"{name}: {image.digest}, {size(image.size)}" if image else f"{name}: its image is not built here")
 
 
+@images_app.command()
+def puller(
+    context: typer.Context,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
+) -> int:
+    """Print the image pull as one bash file, for a site's prologue or its own scripts: docs/pull.md."""
+    session = session_of(context)
+    text = templates.puller()
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+        output.chmod(0o755)
+    if session.json:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        session.answer({"file": str(output) if output else None, "digest": f"sha256:{digest}", "text": text})
+    elif output is None:
+        print(text, end="")
+    return Exit.DONE
+
+
 def register(app: typer.Typer) -> None:
-    """Do nothing: `build` stands with the other commands about cases."""
+    """Do nothing: they stand with the other commands about cases and images."""

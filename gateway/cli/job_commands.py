@@ -30,6 +30,10 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", he
 Store = Annotated[list[str] | None, typer.Option(help="Keep the outputs in this store instead; may be repeated.")]
 Tag = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Tag it so.")]
 Target = Annotated[str | None, typer.Option(help="Run it there instead.")]
+Tool = Annotated[
+    list[str] | None,
+    typer.Option(metavar="IMAGE", help="Have the commands of this image too: a name, or where it is; repeatable."),
+]
 
 
 def submit(
@@ -41,6 +45,7 @@ def submit(
     store: Store = None,
     name: Annotated[str | None, typer.Option(help="Call it so instead.")] = None,
     tag: Tag = None,
+    tool: Tool = None,
     after: Annotated[list[str] | None, typer.Option(help="Start when this job has succeeded.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; status 10 unless it succeeded.")] = False,
     draft: Annotated[bool, typer.Option("--draft", help="Only keep it; let it run later.")] = False,
@@ -58,6 +63,8 @@ def submit(
         add_values(gateway, body, values)
         if tag:
             body["tags"] = {**(body.get("tags") or {}), **tags_of(tag)}
+        if tool:
+            body["tools"] = [*(body.get("tools") or ()), *tool]
         if after:
             body["after_success"] = [*(body.get("after_success") or ()), *map(gateway.resolve, after)]
         with transfer(quiet=session.json) as shown:

@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli import (
     case_commands,
+    catalogue_commands,
     change_commands,
     check_commands,
     compare_commands,
@@ -21,8 +22,10 @@ from gateway.cli import (
     image_commands,
     job_commands,
     list_commands,
+    module_commands,
     output_commands,
     people_commands,
+    publish_commands,
     retention_commands,
     site_commands,
     sweep_commands,
@@ -67,6 +70,9 @@ for group in (
     sweep_commands,
     case_commands,
     image_commands,
+    catalogue_commands,
+    publish_commands,
+    module_commands,
     site_commands,
     retention_commands,
     people_commands,

@@ -14,7 +14,7 @@ from gateway.cli.output_tree import render, walk
 from gateway.cli.session import Session, note, session_of
 from gateway.cli.text import line, moment, number_of, size
 from gateway.cli.watching import transfer
-from gateway.client import Gateway, calls
+from gateway.client import Gateway, calls, retention
 from gateway.client.tree import matches
 from gateway.errors import NotFound
 from gateway.model.job import OutputFile
@@ -68,9 +68,15 @@ def list_files(
         session.answer({"items": files, "next_cursor": None})
         return
     for file in files:
-        print(f"{size(file.size):>9}  {moment(file.modified_at):<19}  {line(file.state):<7}  {line(file.path)}")
+        print(f"{size(file.size):>9}  {moment(file.modified_at):<19}  {line(_state(file)):<9}  {line(file.path)}")
     if not files:
         note("no outputs like that" if prefix or pattern else "no outputs yet")
+
+
+def _state(file: OutputFile) -> str:
+    if file.archived:
+        return "restoring" if file.restoring else "archived"
+    return file.state
 
 
 @outputs_app.command("get")
@@ -90,6 +96,26 @@ def get_files(
         if not files and (prefix or pattern):
             raise NotFound(f"no outputs are like {prefix or pattern!r}")
         _fetch(session, gateway, files, to or whole[:8])
+
+
+@outputs_app.command()
+def restore(
+    context: typer.Context,
+    job_id: JobId,
+    patterns: Annotated[list[str] | None, typer.Argument(help="Only these, such as 'VTK/**'; all by default.")] = None,
+    store: Store = None,
+    urgent: Annotated[bool, typer.Option("--urgent", help="Sooner, where the store can; it costs more.")] = False,
+) -> None:
+    """Bring archived outputs back, which takes the store hours: 'gateway retention show' tells how far it is."""
+    session = session_of(context)
+    with session.gateway() as gateway:
+        whole = gateway.resolve(job_id)
+        found = gateway.run(retention.restore(whole, patterns or (), store, urgent=urgent))
+    if session.json:
+        session.answer(found)
+        return
+    note(f"asked for; {number_of(found.archived, 'output')} archived, {found.restoring} on the way back")
+    note(f"see: gateway retention show {whole[:8]}")
 
 
 def _chosen(gateway: Gateway, job_id: str, prefix: str, store: str | None, pattern: str | None) -> list[OutputFile]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from gateway.cli.exits import UsageMistake
 from gateway.cli.job_commands import JobId
 from gateway.cli.session import Session, note, session_of
-from gateway.cli.text import ago, line, number_of, size
+from gateway.cli.text import ago, line, moment, number_of, size
 from gateway.client import retention
 from gateway.model.retention import JobRetention, OwnRule, RetentionItem
 
@@ -195,10 +196,20 @@ def _say(session: Session, found: JobRetention) -> None:
     if found.own is not None:
         kept = f", keeping {', '.join(found.own.keep)}" if found.own.keep else ""
         print(line(f"own rule: {found.own.action} after {found.own.after_days:g} days{kept}"))
+    for item in found.coming:
+        when = "due now" if item.at <= datetime.now(UTC) else f"from {moment(item.at)} on"
+        who = "" if found.automatic else ", when an administrator runs it"
+        kept = f", keeping {', '.join(item.keep)}" if item.keep else ""
+        back = f"; kept back now: {item.blocked}" if item.blocked else ""
+        print(line(f"{item.store}: {item.action} by rule {item.rule}{kept}, {when}{who}{back}"))
     for work in found.works:
         when = f"done {ago(work.done_at)}" if work.done_at else work.problem or "going on"
-        what = f"{work.action} {number_of(work.count, 'output')}, {size(work.bytes)} (rule {work.rule}, by {work.by})"
+        rule = f"rule {work.rule}, " if work.rule != work.action else ""
+        what = f"{work.action} {number_of(work.count, 'output')}, {size(work.bytes)} ({rule}by {work.by})"
         print(line(f"{work.store}: {what}: {when}"))
+    if found.archived:
+        back = f", {found.restoring} of them on the way back" if found.restoring else ""
+        print(f"{number_of(found.archived, 'output')} archived{back}")
     if found.going:
         print(f"{number_of(found.going, 'output')} going at this moment")
     words = {"there": "stays for now", "going": "is being removed", "removed": "is removed"}

@@ -76,7 +76,7 @@ def version(context: typer.Context) -> None:
 @config_app.command("check")
 def config_check(context: typer.Context) -> int:
     """Name every mistake in the configuration, with its key."""
-    from gateway.app import check_configuration
+    from gateway.jobs.configured import check_configuration
 
     session = session_of(context)
     settings = session.settings()

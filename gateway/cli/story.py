@@ -87,8 +87,10 @@ def _reconciled(data: dict[str, Any]) -> str:
 
 
 def _retention(data: dict[str, Any]) -> str:
-    done = "archived" if data.get("action") == "archive" else "removed"
+    done = {"archive": "archived", "restore": "brought back"}.get(str(data.get("action")), "removed")
     what = f"{number_of(_count(data.get('count')), 'output')}, {size(_count(data.get('bytes')))}"
+    if data.get("action") == "restore":
+        return f"{done} {what} in {data.get('store')} for {data.get('by')}"
     return f"retention {done} {what} in {data.get('store')} (rule {data.get('rule')})"
 
 
@@ -153,6 +155,7 @@ _TELLERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "retention": _retention,
     "retention_held": lambda data: f"outputs are held by {data.get('by')}",
     "retention_released": lambda data: f"outputs are not held by {data.get('by')} any more",
+    "restore_asked": lambda data: f"archived outputs in {data.get('store')} were asked for by {data.get('by')}",
     "retention_changed": lambda data: f"how long outputs are kept was changed by {data.get('by')}",
     "folder_given_up": lambda data: f"the folder on the target was given up by {data.get('by')}",
     "folder_removed": lambda _: "the folder on the target is removed",

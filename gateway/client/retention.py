@@ -63,6 +63,14 @@ def remove_rule(job_id: str) -> Flow[JobRetention]:
     return (yield from fetch(JobRetention, Request("DELETE", job_path(job_id, "retention"))))
 
 
+def restore(
+    job_id: str, patterns: Sequence[str] = (), store: str | None = None, *, urgent: bool = False
+) -> Flow[JobRetention]:
+    """Bring archived outputs back; `Conflict` where nothing of that is archived. The store takes hours."""
+    body = {"patterns": list(patterns), "store": store, "urgent": urgent}
+    return (yield from fetch(JobRetention, Request("POST", job_path(job_id, "retention", "restore"), json=body)))
+
+
 def give_up_folder(job_id: str) -> Flow[JobRetention]:
     """Remove the folder of a job that has ended from its target, with all that is there only."""
     return (yield from fetch(JobRetention, Request("DELETE", job_path(job_id, "folder"), again=False)))

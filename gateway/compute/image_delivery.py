@@ -87,7 +87,7 @@ async def deliver(transport: Transport, cache: str, image: ImageFile, sender: st
 
 
 def _functions() -> str:
-    return f"GW_INLINED=1\n{templates.library('pull.sh')}\n{scripts.read('images')}"
+    return f"GW_INLINED=1\n{templates.puller()}\n{scripts.read('images')}"
 
 
 async def _begin(transport: Transport, cache: str, part: str, image: ImageFile) -> int:

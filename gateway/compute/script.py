@@ -22,10 +22,13 @@ from gateway.model.specification import Image, JobSpecification
 
 LIBRARIES = (
     "records.sh",
-    "pull.sh",
+    *templates.PULLER,
     "payload.sh",
     "host.sh",
     "beside.sh",
+    "binds.sh",
+    "tools.sh",
+    "tool_calls.sh",
     "supervise.sh",
     "ranks.sh",
     "sync.sh",
@@ -86,6 +89,15 @@ class PushTransfer:
 
 
 @dataclass(frozen=True)
+class ScriptTool:
+    """An image whose commands the payload finds on its PATH; without `commands` the image itself is asked for them."""
+
+    title: str
+    image: Image
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Library:
     """The text of the bash libraries as a file on a target, which scripts load once its digest was checked.
 
@@ -134,6 +146,14 @@ class ScriptRequest:
         Asks the payload to save its state and to end, before it is told to end.
     launcher, nodes, tasks_per_node
         What starts the payload's processes (``none``: it is one, on the first node), and how many there are.
+    asked_binds, bind_roots
+        Folders of the node that the job asks to see, and below which of them it may.
+    network
+        False: the containers have none.
+    tools, tool_runtimes
+        Images whose commands the payload can call, and which runtimes they are tried with where it has none itself.
+    pull
+        The target's settings of the image pull, by their names in the puller without ``pull_``.
     """
 
     job_id: str
@@ -169,6 +189,12 @@ class ScriptRequest:
     nodes: int = 1
     tasks_per_node: int = 1
     library: Library | None = None
+    asked_binds: tuple[str, ...] = ()
+    bind_roots: tuple[str, ...] = ()
+    network: bool = True
+    tools: tuple[ScriptTool, ...] = ()
+    tool_runtimes: tuple[str, ...] = ()
+    pull: Mapping[str, str] = field(default_factory=dict)
 
 
 def quote(value: object) -> str:
@@ -233,6 +259,9 @@ def asked_for(specification: JobSpecification) -> dict[str, Any]:
         "progress_pattern": rule.pattern if rule else None,
         "progress_command": (rule.command or ()) if rule else (),
         "save_command": save.command if save else (),
+        "asked_binds": specification.binds,
+        "network": specification.network,
+        "tools": tuple(ScriptTool(tool.title, tool, tool.commands) for tool in specification.tools),
     }
 
 

@@ -63,7 +63,9 @@ class Target:
     allow_host
         Whether jobs without an image are allowed.
     binds
-        Host folders that jobs may see, read-only.
+        Host folders that every job sees, read-only.
+    bind_roots
+        Host folders below which jobs may ask to see more of them.
     relay
         What the gateway's own passes may take.
     """
@@ -89,9 +91,11 @@ class Target:
         self.runtime_settings = runtime_settings
         self.allow_host = runtime_settings.allow_host
         self.binds = runtime_settings.binds
+        self.bind_roots = runtime_settings.bind_roots
         self.relay = RelayTurns(settings.relay)
         self._data = data
         self._paths: TargetPaths | None = None
+        self._machine: str | None = settings.architecture
         self._resolving = asyncio.Lock()
 
     @property
@@ -124,6 +128,21 @@ class Target:
                 root = posixpath.join(workdir, ".gateway")
                 self._paths = TargetPaths(workdir, root, posixpath.join(root, "tools"), cache)
             return self._paths
+
+    async def architecture(self) -> str:
+        """Return what the nodes are (``uname -m``): as configured, else what the login node is, asked once.
+
+        Raises
+        ------
+        TargetError
+        """
+        if self._machine is None:
+            result = await self.transport.run("uname -m")
+            said = result.text()[0].strip()
+            if result.exit_status != 0 or not said.replace("_", "").isalnum():
+                raise RemoteCommandFailed(f"{self.public_name} does not say what machine it is")
+            self._machine = said
+        return self._machine
 
     def _needs_home(self) -> bool:
         return any(not folder.startswith("/") for folder in (self.workdir, self.image_cache))

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 
 from gateway.db.jobs import whole
-from gateway.db.tables import cleanings, job_stores, jobs, retention_works
+from gateway.db.retention_tables import cleanings, retention_works
+from gateway.db.tables import job_stores, jobs
 from gateway.model.states import ENDED, OutputsState, State
 
 UNSETTLED = (str(OutputsState.NONE), str(OutputsState.PARTIAL))

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
-from gateway.db.tables import attempts, cleanings, job_stores, jobs
+from gateway.db.retention_tables import cleanings
+from gateway.db.tables import attempts, job_stores, jobs
 from gateway.model.states import ENDED, State
 
 _PROVED = frozenset({"complete", "rescued"})

@@ -11,7 +11,8 @@ from typing import Any, Self
 
 from sqlalchemy import Column, ColumnElement, Connection, RowMapping, func, literal, or_, select, tuple_, union_all
 
-from gateway.db.tables import Moment, jobs
+from gateway.db.columns import Moment
+from gateway.db.tables import jobs
 from gateway.model.states import State
 
 FIRST_STEP, LONGEST_STEP = 250, 2000

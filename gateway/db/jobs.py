@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from gateway.db import events
+from gateway.db.setting import set_row
 from gateway.db.tables import attempts, idempotency, job_stores, jobs
 from gateway.model.states import ENDED, LIVE, State, check_transition
 
@@ -112,28 +113,31 @@ def get(connection: Connection, job_id: str) -> RowMapping | None:
     return connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
 
 
+_STORES = (
+    select(job_stores)
+    .where(job_stores.c.job_id.in_(bindparam("ids", expanding=True)))
+    .order_by(job_stores.c.job_id, job_stores.c.position)
+)
+
+
 def stores_of(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[RowMapping]]:
     """Return the stores of several jobs in few queries, in the order that the specification names them."""
     found: dict[str, list[RowMapping]] = {}
     asked = list(job_ids)
     for start in range(0, len(asked), 500):
-        query = (
-            select(job_stores)
-            .where(job_stores.c.job_id.in_(asked[start : start + 500]))
-            .order_by(job_stores.c.job_id, job_stores.c.position)
-        )
-        for row in connection.execute(query).mappings():
+        for row in connection.execute(_STORES, {"ids": asked[start : start + 500]}).mappings():
             found.setdefault(row["job_id"], []).append(row)
     return found
+
+
+_CURRENT = and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt)
 
 
 def _with_attempt(columns: Iterable[Any], without: frozenset[str]) -> Select[Any]:
     """Select jobs with their current attempt (its columns prefixed ``a_``)."""
     own = [column for column in columns if column.name not in without]
     of_attempt = [column.label(f"a_{column.name}") for column in attempts.c if column.name not in without]
-    return select(*own, *of_attempt).outerjoin(
-        attempts, and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt)
-    )
+    return select(*own, *of_attempt).outerjoin(attempts, _CURRENT)
 
 
 _NOT_DRIVEN = frozenset(
@@ -153,13 +157,39 @@ def live(connection: Connection, lane: str, lost_since: datetime | None = None) 
     lost_since
         Jobs that were found lost after this moment are returned too: they may have left records all the same.
     """
+    query = _with_attempt(jobs.c, _NOT_DRIVEN).where(_is_live(lane, lost_since)).order_by(jobs.c.created_at, jobs.c.id)
+    return list(connection.execute(query).mappings())
+
+
+def _is_live(lane: str, lost_since: datetime | None) -> ColumnElement[bool]:
     condition: ColumnElement[bool] = jobs.c.state.in_([str(state) for state in LIVE])
     if lost_since is not None:
         condition = or_(condition, and_(jobs.c.state == str(State.LOST), jobs.c.ended_at > lost_since))
+    return and_(jobs.c.lane == lane, condition)
+
+
+def versions_of_live(
+    connection: Connection, lane: str, lost_since: datetime | None = None
+) -> list[tuple[str, int, int | None]]:
+    """Return id, version and the current attempt's version of what `live` returns, in its order."""
     query = (
-        _with_attempt(jobs.c, _NOT_DRIVEN).where(jobs.c.lane == lane, condition).order_by(jobs.c.created_at, jobs.c.id)
+        select(jobs.c.id, jobs.c.version, attempts.c.version)
+        .outerjoin(attempts, _CURRENT)
+        .where(_is_live(lane, lost_since))
+        .order_by(jobs.c.created_at, jobs.c.id)
     )
-    return list(connection.execute(query).mappings())
+    return [(job_id, version, of_attempt) for job_id, version, of_attempt in connection.execute(query)]
+
+
+_DRIVEN = _with_attempt(jobs.c, _NOT_DRIVEN).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def driven(connection: Connection, job_ids: Sequence[str]) -> list[RowMapping]:
+    """Return jobs as `live` does, whatever their state; those that are gone are left out."""
+    found: list[RowMapping] = []
+    for start in range(0, len(job_ids), 500):
+        found += connection.execute(_DRIVEN, {"ids": list(job_ids[start : start + 500])}).mappings()
+    return found
 
 
 def asking(connection: Connection, lane: str) -> list[RowMapping]:
@@ -179,14 +209,16 @@ def asking(connection: Connection, lane: str) -> list[RowMapping]:
     return list(connection.execute(query).mappings())
 
 
+_WHOLE = (
+    _with_attempt(jobs.c, frozenset({"request", "script"}))
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(jobs.c.created_at, jobs.c.id)
+)
+
+
 def whole(connection: Connection, job_ids: Sequence[str]) -> list[RowMapping]:
     """Return jobs as `live` does, with their specifications; those that are gone are left out."""
-    query = (
-        _with_attempt(jobs.c, frozenset({"request", "script"}))
-        .where(jobs.c.id.in_(list(job_ids)))
-        .order_by(jobs.c.created_at, jobs.c.id)
-    )
-    return list(connection.execute(query).mappings())
+    return list(connection.execute(_WHOLE, {"ids": list(job_ids)}).mappings())
 
 
 def live_elsewhere(connection: Connection, lanes: Iterable[str]) -> list[RowMapping]:
@@ -224,6 +256,9 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     return {state: count for state, count in connection.execute(query)}
 
 
+_LOCKED = select(jobs.c.state, jobs.c.owner).where(jobs.c.id == bindparam("of_id")).with_for_update()
+
+
 def change_state(
     connection: Connection,
     job_id: str,
@@ -247,9 +282,7 @@ def change_state(
     IllegalTransition
         The table of transitions does not allow it.
     """
-    row = connection.execute(
-        select(jobs.c.state, jobs.c.owner, jobs.c.version).where(jobs.c.id == job_id).with_for_update()
-    ).one()
+    row = connection.execute(_LOCKED, {"of_id": job_id}).one()
     before = State(row.state)
     at = now()
     if before is after:
@@ -265,9 +298,7 @@ def change_state(
         values.setdefault("ended_at", at)
     if before is State.LOST:
         values.setdefault("ended_at", None)
-    connection.execute(
-        update(jobs).where(jobs.c.id == job_id).values(state=str(after), version=row.version + 1, **values)
-    )
+    set_columns(connection, job_id, state=str(after), **values)
     data = {"from": str(before), "to": str(after)}
     data |= {k: values[k] for k in ("reason", "message", "exit_code", "scheduler_id") if values.get(k) is not None}
     events.append(connection, job_id, row.owner, "state", data, at=at, evidence=evidence)
@@ -276,8 +307,8 @@ def change_state(
 
 def state_of(connection: Connection, job_id: str) -> State | None:
     """Return a job's state as this transaction sees it, locked; None where the job is gone."""
-    found = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar_one_or_none()
-    return None if found is None else State(found)
+    found = connection.execute(_LOCKED, {"of_id": job_id}).one_or_none()
+    return None if found is None else State(found.state)
 
 
 def explain(connection: Connection, job_id: str, state: State, message: str) -> None:
@@ -291,7 +322,7 @@ def explain(connection: Connection, job_id: str, state: State, message: str) -> 
 
 def set_columns(connection: Connection, job_id: str, **values: Any) -> None:
     """Write columns of a job; not the state."""
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(version=jobs.c.version + 1, **values))
+    set_row(connection, jobs, {"id": job_id}, values)
 
 
 def observe(connection: Connection, job_ids: Sequence[str], at: datetime) -> None:
@@ -314,9 +345,7 @@ def insert_attempt(connection: Connection, job_id: str, number: int, submission:
 
 def set_attempt(connection: Connection, job_id: str, number: int, **values: Any) -> None:
     """Write columns of an attempt."""
-    connection.execute(
-        update(attempts).where(attempts.c.job_id == job_id, attempts.c.number == number).values(**values)
-    )
+    set_row(connection, attempts, {"job_id": job_id, "number": number}, values)
 
 
 def get_attempt(connection: Connection, job_id: str, number: int) -> RowMapping | None:
@@ -333,9 +362,7 @@ def attempts_of(connection: Connection, job_id: str) -> list[RowMapping]:
 
 def set_store(connection: Connection, job_id: str, store: str, **values: Any) -> None:
     """Write columns of one store of a job."""
-    connection.execute(
-        update(job_stores).where(job_stores.c.job_id == job_id, job_stores.c.store == store).values(**values)
-    )
+    set_row(connection, job_stores, {"job_id": job_id, "store": store}, values)
 
 
 def delete(connection: Connection, job_id: str) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gateway.db.tables import Moment, gateways, leases
+from gateway.db.columns import Moment
+from gateway.db.tables import gateways, leases
 from gateway.errors import LeaseLost
 
 _IDENTITY = "!"

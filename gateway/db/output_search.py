@@ -12,9 +12,10 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from gateway.db import job_lists
 from gateway.db import jobs as job_table
+from gateway.db.columns import Moment
 from gateway.db.job_lists import NEWEST_FIRST, JobFilter, PlaceInList, place_of
 from gateway.db.outputs import after_prefix
-from gateway.db.tables import Moment, jobs, outputs
+from gateway.db.tables import jobs, outputs
 
 FIRST_STEP, LONGEST_STEP = 500, 4000
 """Files that a search looks at before it counts what it found, and looks at the clock."""

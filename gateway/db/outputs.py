@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import BigInteger, Connection, Insert, RowMapping, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.db.tables import folders, job_stores, outputs
@@ -63,10 +64,8 @@ def remove(connection: Connection, job_id: str, store: str, paths: Sequence[str]
 
 
 def _sizes(connection: Connection, job_id: str, store: str, paths: Sequence[str]) -> dict[str, int]:
-    query = select(outputs.c.path, outputs.c.size).where(
-        outputs.c.job_id == job_id, outputs.c.store == store, outputs.c.path.in_(paths)
-    )
-    return {path: size for path, size in connection.execute(query)}
+    found = connection.execute(_SIZES, {"of_job": job_id, "of_store": store, "paths": list(paths)})
+    return {path: size for path, size in found}
 
 
 def partial_paths(connection: Connection, job_id: str, store: str, paths: Sequence[str]) -> set[str]:
@@ -100,24 +99,45 @@ def _values(job_id: str, store: str, row: OutputRow) -> dict[str, object]:
 
 
 def _write(connection: Connection, rows: list[dict[str, object]]) -> None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(outputs)
-    keys = {"job_id", "store", "path"}
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys} if rows else {}
     if rows:
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["job_id", "store", "path"], set_=changed), rows
-        )
+        connection.execute(_upserting_files(connection.dialect.name, tuple(rows[0])), rows)
+
+
+@lru_cache(16)
+def _upserting_files(dialect: str, names: tuple[str, ...]) -> Insert:
+    statement = postgresql.insert(outputs) if dialect == "postgresql" else sqlite.insert(outputs)
+    keys = ("job_id", "store", "path")
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+@lru_cache(2)
+def _adding_to_folders(dialect: str) -> Insert:
+    statement = postgresql.insert(folders) if dialect == "postgresql" else sqlite.insert(folders)
+    added = {name: folders.c[name] + statement.excluded[name] for name in ("count", "bytes")}
+    return statement.on_conflict_do_update(index_elements=["job_id", "store", "prefix"], set_=added)
+
+
+_OF_STORE = (job_stores.c.job_id == bindparam("of_job"), job_stores.c.store == bindparam("of_store"))
+_ADDING_TO_STORE = (
+    update(job_stores)
+    .where(*_OF_STORE)
+    .values(
+        count=job_stores.c.count + bindparam("more_files", type_=BigInteger),
+        bytes=job_stores.c.bytes + bindparam("more_bytes", type_=BigInteger),
+    )
+)
+_SIZES = select(outputs.c.path, outputs.c.size).where(
+    outputs.c.job_id == bindparam("of_job"),
+    outputs.c.store == bindparam("of_store"),
+    outputs.c.path.in_(bindparam("paths", expanding=True)),
+)
 
 
 def _apply(connection: Connection, job_id: str, store: str, change: dict[str, list[int]]) -> None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     root = change.pop("", [0, 0])
-    connection.execute(
-        update(job_stores)
-        .where(job_stores.c.job_id == job_id, job_stores.c.store == store)
-        .values(count=job_stores.c.count + root[0], bytes=job_stores.c.bytes + root[1])
-    )
+    of_store = {"of_job": job_id, "of_store": store}
+    connection.execute(_ADDING_TO_STORE, {**of_store, "more_files": root[0], "more_bytes": root[1]})
     moved = [
         {
             "job_id": job_id,
@@ -132,20 +152,11 @@ def _apply(connection: Connection, job_id: str, store: str, change: dict[str, li
     ]
     if not moved:
         return
-    statement = insert(folders)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["job_id", "store", "prefix"],
-            set_={
-                "count": folders.c.count + statement.excluded["count"],
-                "bytes": folders.c.bytes + statement.excluded["bytes"],
-            },
-        ),
-        moved,
-    )
-    connection.execute(
-        delete(folders).where(folders.c.job_id == job_id, folders.c.store == store, folders.c["count"] <= 0)
-    )
+    connection.execute(_adding_to_folders(connection.dialect.name), moved)
+    if any(count < 0 for count, _ in change.values()):
+        connection.execute(
+            delete(folders).where(folders.c.job_id == job_id, folders.c.store == store, folders.c["count"] <= 0)
+        )
 
 
 def files(

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 
-from gateway.db.tables import audit, jobs, people, sweeps, tokens
+from gateway.db.people_tables import audit, people, tokens
+from gateway.db.tables import jobs, sweeps
 
 TOKEN_COLUMNS = [column for column in tokens.c if column.name != "hash"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 
 from gateway.db import events, jobs, outputs
 from gateway.db.outputs import OutputRow
@@ -158,7 +158,7 @@ def add_store(connection: Connection, job_id: str, store: str) -> bool:
     (row,) = jobs.store_rows(job_id, [jobs.NewStore(store, None, ADOPTED)])
     connection.execute(insert(job_stores).values({**row, "position": position, "state": str(OutputsState.PARTIAL)}))
     names = connection.execute(select(job_table.c.stores).where(job_table.c.id == job_id)).scalar_one()
-    connection.execute(update(job_table).where(job_table.c.id == job_id).values(stores=[*names, store]))
+    jobs.set_columns(connection, job_id, stores=[*names, store])
     return True
 
 

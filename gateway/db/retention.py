@@ -12,16 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Text, and_, cast, delete, func, insert, or_, select, update
 
 from gateway.db import outputs as catalogue
-from gateway.db.tables import (
-    counters,
-    dependencies,
-    job_stores,
-    jobs,
-    outputs,
-    retention_holds,
-    retention_rules,
-    retention_works,
-)
+from gateway.db.retention_tables import retention_holds, retention_rules, retention_works
+from gateway.db.tables import counters, dependencies, job_stores, jobs, outputs
 from gateway.model.states import ENDED
 
 _ENDED = [str(state) for state in ENDED]
@@ -211,10 +203,21 @@ def outputs_named(connection: Connection, job_id: str, store: str, paths: Sequen
     return sorted(found, key=lambda row: row["path"])
 
 
-def count_going(connection: Connection, job_id: str) -> int:
-    """Return how many outputs of a job are on their way."""
-    query = select(func.count()).where(outputs.c.job_id == job_id, outputs.c.going.is_not(None))
-    return int(connection.scalar(query) or 0)
+def count_on_their_way(connection: Connection, job_id: str) -> dict[str, int]:
+    """Return how many outputs of a job are about to be deleted, archived or brought back, by that word."""
+    query = select(outputs.c.going, func.count()).where(outputs.c.job_id == job_id, outputs.c.going.is_not(None))
+    return {going: count for going, count in connection.execute(query.group_by(outputs.c.going))}
+
+
+def count_in_tiers(connection: Connection, job_id: str) -> dict[str, int]:
+    """Return how many outputs of a job are in each tier but the usual one."""
+    query = select(outputs.c.tier, func.count()).where(outputs.c.job_id == job_id, outputs.c.tier.is_not(None))
+    return {tier: count for tier, count in connection.execute(query.group_by(outputs.c.tier))}
+
+
+def set_restored(connection: Connection, job_id: str, store: str, paths: Sequence[str]) -> None:
+    """Note that outputs are back where all outputs are."""
+    _set_outputs(connection, job_id, store, paths, going=None, tier=None)
 
 
 def _set_outputs(connection: Connection, job_id: str, store: str, paths: Sequence[str], **values: Any) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -23,35 +18,9 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware datetime, kept as whole microseconds since 1970 so that every database compares it alike."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """To the database."""
-        return None if value is None else round(value.timestamp() * 1_000_000)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """From the database."""
-        return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
-
-
-CText = Text().with_variant(Text(collation="C"), "postgresql")
-"""Text compared byte by byte, as paths and cursors must be (SQLite does so by itself)."""
+from gateway.db import image_tables, people_tables, retention_tables  # noqa: F401 - so that the metadata knows them
+from gateway.db.columns import CText, Moment, metadata
 
 counters = Table(
     "counters",
@@ -142,10 +111,12 @@ attempts = Table(
     Column("hold_sent_at", Moment),
     Column("array", String(15)),
     Column("array_index", Integer),
+    Column("version", Integer, nullable=False, server_default=text("0"), onupdate=text("version + 1")),
     UniqueConstraint("submission"),
     Index("ix_attempts_array", "array", "array_index"),
 )
-"""``array``: the name of the array that the attempt was submitted in, as a task with the index ``array_index``."""
+"""``array``: the name of the array that the attempt was submitted in, as a task with the index ``array_index``.
+``version`` grows with every change of the row, as a job's does: who has read both knows what was changed since."""
 
 script_libraries = Table(
     "script_libraries",
@@ -205,7 +176,8 @@ outputs = Table(
     Column("tier", String(32)),
     Index("ix_outputs_parent", "job_id", "store", "parent", "path"),
 )
-"""``going``: what retention is about to do with the file (``delete``, ``archive``). ``tier``: where it is archived."""
+"""``going``: what is about to be done with the file (``delete``, ``archive``, ``restore``). ``tier``: where it was
+archived to."""
 
 folders = Table(
     "folders",
@@ -257,67 +229,6 @@ verification_findings = Table(
     Column("detail", Text, nullable=False),
 )
 """What a verification found wrong, file by file; those that are not named are as they should be."""
-
-retention_works = Table(
-    "retention_works",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
-    Column("store", String(64), nullable=False),
-    Column("rule", String(64), nullable=False),
-    Column("basis", String(64), nullable=False),
-    Column("action", String(8), nullable=False),
-    Column("tier", String(32)),
-    Column("keep", JSON, nullable=False),
-    Column("by", String(128), nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("position", CText, nullable=False),
-    Column("count", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
-    Column("problem", Text),
-    Column("tries", Integer, nullable=False),
-    Column("holder", String(64)),
-    Column("held_until", Moment),
-    Column("done_at", Moment),
-    Index("ix_retention_works_job", "job_id", "store"),
-    Index("ix_retention_works_done", "done_at", "created_at"),
-)
-"""What retention was told to do with a job's outputs in a store. ``basis``: a digest of the rule, so that it is not
-done again. ``position``: all before it, and it, is done. ``holder``: the process that does it, until ``held_until``."""
-
-retention_holds = Table(
-    "retention_holds",
-    metadata,
-    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", String(8), primary_key=True),
-    Column("by", String(128), nullable=False),
-    Column("at", Moment, nullable=False),
-    Column("why", Text),
-)
-"""While one stands (``owner``, ``admin``), nothing of the job's outputs is deleted or archived."""
-
-retention_rules = Table(
-    "retention_rules",
-    metadata,
-    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    Column("rule", JSON, nullable=False),
-)
-"""What owners ask for the outputs of single jobs."""
-
-cleanings = Table(
-    "cleanings",
-    metadata,
-    Column("job_id", String(36), primary_key=True),
-    Column("lane", String(200), nullable=False),
-    Column("job_folder", Text, nullable=False),
-    Column("control_folder", Text, nullable=False),
-    Column("asked_at", Moment, nullable=False),
-    Column("tries", Integer, nullable=False),
-    Column("problem", Text),
-    Column("done_at", Moment),
-    Index("ix_cleanings_lane", "lane", "done_at", "asked_at"),
-)
-"""Folders of jobs on targets that are to be removed, or are; they outlive the job's row."""
 
 events = Table(
     "events",
@@ -419,47 +330,6 @@ uploads = Table(
     Column("completed_at", Moment),
     Index("ix_uploads_owner_digest", "owner", "digest"),
 )
-
-people = Table(
-    "people",
-    metadata,
-    Column("name", String(128), primary_key=True),
-    Column("role", String(16), nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("disabled_at", Moment),
-)
-
-tokens = Table(
-    "tokens",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("person", ForeignKey("people.name", ondelete="CASCADE"), nullable=False),
-    Column("label", Text, nullable=False),
-    Column("hash", String(64), nullable=False),
-    Column("scopes", JSON, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment),
-    Column("revoked_at", Moment),
-    Column("used_at", Moment),
-    UniqueConstraint("hash"),
-)
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("at", Moment, nullable=False),
-    Column("person", String(128), nullable=False),
-    Column("token", String(36)),
-    Column("request", String(64), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("method", String(8), nullable=False),
-    Column("path", Text, nullable=False),
-    Column("owner", String(128)),
-    Column("status", Integer, nullable=False),
-    Index("ix_audit_at", "at", "id"),
-)
-"""Every request that could change something: who, what, on whose behalf, and how it was answered."""
 
 leases = Table(
     "leases",

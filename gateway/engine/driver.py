@@ -16,6 +16,7 @@ from gateway.compute.scheduler.base import SchedulerFacts
 from gateway.compute.target import Target
 from gateway.db import jobs
 from gateway.db.database import Database, DatabaseUnavailable
+from gateway.db.live_rows import LiveRows
 from gateway.engine import steps
 from gateway.engine.cancel import send_cancels
 from gateway.engine.cleaning import Cleaner
@@ -88,6 +89,7 @@ class TargetDriver:
         self.renewer = Renewer(target, around.database, around.stores, around.timing)
         self.cleaner = Cleaner(target, around.database, around.stores, around.timing)
         self.observer = Observer(around.database, patience(target, around.timing))
+        self._rows = LiveRows(target.name)
         self._launching: asyncio.Task[None] | None = None
         self._finalising: dict[str, asyncio.Task[None]] = {}
         self._unsettled: dict[str, int] = {}
@@ -144,7 +146,7 @@ class TargetDriver:
 
     async def _live(self) -> list[Row]:
         since = datetime.now(UTC) - timedelta(seconds=self.around.timing.lost_watch)
-        return await self.around.database.read(lambda c: jobs.live(c, self.target.name, since))
+        return await self.around.database.read(lambda c: self._rows.read(c, since))
 
     # --- What the target says
 
@@ -181,6 +183,7 @@ class TargetDriver:
         if len(self._synced) > 2 * len(asked):
             folders = {row["a_control_folder"] for row in asked}
             self._synced = {folder: read for folder, read in self._synced.items() if folder in folders}
+        self.observer.keep(asked)
         greeted, self._greeted = self._greeted, False
         if greeted and not asked:
             self._answered()

@@ -20,10 +20,13 @@ from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
 from gateway.engine.kept_inputs import KeptInputs
 from gateway.engine.lanes import Lanes
+from gateway.engine.publishing import PublishingLoop
 from gateway.engine.retention import RetentionLoop
 from gateway.engine.stored_inputs import StoredInputs
 from gateway.engine.timing import Timing
 from gateway.images.published import PublishedImages
+from gateway.images.publishing import ImagePublishing
+from gateway.images.registry_images import RegistryImages
 from gateway.jobs.bell import Bell
 from gateway.jobs.board import Board
 from gateway.metrics import Metrics
@@ -51,6 +54,8 @@ class Engine:
         timing: Timing | None = None,
         metrics: Metrics | None = None,
         images: PublishedImages | None = None,
+        publishing: ImagePublishing | None = None,
+        registries: RegistryImages | None = None,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -62,7 +67,8 @@ class Engine:
         self.targets = targets
 
         def around(base: Database, places: Mapping[str, Store]) -> Surroundings:
-            finaliser, delivery = Finaliser(base, places, data, timing), ImageDelivery(images, base, bell, timing, data)
+            finaliser = Finaliser(base, places, data, timing)
+            delivery = ImageDelivery(images, base, bell, timing, data, registries)
             return Surroundings(base, places, bell, board, finaliser, self.inputs, delivery, timing, metrics, settings)
 
         def held(target: Target, tenure: Tenure) -> TargetDriver:
@@ -79,6 +85,7 @@ class Engine:
         else:
             self.lanes = Lanes(database, targets, board, held, lambda lane: self.inputs.keep(lane, ()))
         self.retention = RetentionLoop(database, settings, stores, bell)
+        self.publishing = PublishingLoop(publishing, bell) if publishing is not None else None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -93,6 +100,8 @@ class Engine:
         await asyncio.to_thread(KeptInputs(self.settings.gateway.data_folder).clear, self._has_not_ended)
         self._tasks = [asyncio.create_task(driver.run(), name=f"drive {driver.target.name}") for driver in self.drivers]
         self._tasks.append(asyncio.create_task(self.retention.run(), name="retention"))
+        if self.publishing is not None:
+            self._tasks.append(asyncio.create_task(self.publishing.run(), name="image publishing"))
         if self.lanes is not None:
             await self.lanes.start()
 

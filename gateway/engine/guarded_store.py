@@ -108,6 +108,16 @@ class GuardedStore(Store):
         self._tenure.check()
         await self.inner.archive(place, paths, tier)
 
+    async def restore(self, place: Place, paths: Sequence[str], *, urgent: bool) -> None:
+        """Ask for single objects back."""
+        self._tenure.check()
+        await self.inner.restore(place, paths, urgent=urgent)
+
+    async def restored(self, place: Place, paths: Sequence[str]) -> set[str]:
+        """Say which came back."""
+        self._tenure.check()
+        return await self.inner.restored(place, paths)
+
     async def purge(self, place: Place) -> None:
         """Remove everything below the place."""
         self._tenure.check()

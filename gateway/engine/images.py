@@ -19,9 +19,11 @@ from gateway.compute.image_delivery import ImageFile, deliver
 from gateway.compute.target import Target
 from gateway.db import events, jobs
 from gateway.db.database import Database
+from gateway.engine.image_sources import ImageSources
 from gateway.engine.timing import Timing
 from gateway.errors import GatewayError, StagingFailed, TargetUnreachable
 from gateway.images.published import PublishedImages
+from gateway.images.registry_images import RegistryImages
 from gateway.jobs.bell import Bell
 from gateway.model.specification import Image
 from gateway.model.states import State
@@ -62,10 +64,21 @@ class ImageDelivery:
         The gateway's data folder: names this gateway among those that share a cache.
     bell
         Rung for a target when a delivery to it has ended.
+    registries
+        Resolves references of registries, and makes image files of what is there.
     """
 
-    def __init__(self, images: PublishedImages, database: Database, bell: Bell, timing: Timing, data: Path) -> None:
+    def __init__(
+        self,
+        images: PublishedImages,
+        database: Database,
+        bell: Bell,
+        timing: Timing,
+        data: Path,
+        registries: RegistryImages | None = None,
+    ) -> None:
         self._images = images
+        self.sources = ImageSources(registries, database, bell)
         self._database = database
         self._bell = bell
         self._timing = timing
@@ -76,8 +89,8 @@ class ImageDelivery:
         self._looked_again: set[tuple[str, int]] = set()
         self._ending: set[asyncio.Task[None]] = set()
 
-    def ready(self, row: RowMapping, target: Target, image: Image | None) -> bool:
-        """Say whether the job's image is where its target will find it; False while it is on its way.
+    def place(self, row: RowMapping, target: Target, image: Image) -> Image | None:
+        """Return the job's image as its node will find it; None while it is on its way.
 
         A first attempt relies on a look of the last minutes; a later one, whose predecessor may not have found the
         image, has the target looked at again.
@@ -85,11 +98,18 @@ class ImageDelivery:
         Raises
         ------
         StagingFailed
-            The image cannot be delivered.
+            The image cannot be had, or not be delivered.
+        UrlUnreachable
+            It cannot be had now.
         """
-        if image is None or not image.is_built or image.digest is None:
-            return True
-        key = (target.name, image.digest)
+        found = self.sources.on_node(row, target, image)
+        if found is None or not found.is_built or found.digest is None:
+            return found
+        return found if self._there(row, target, found, found.digest) else None
+
+    def _there(self, row: RowMapping, target: Target, image: Image, digest: str) -> bool:
+        """Say whether an image of this gateway is in the target's cache; begin to deliver it where it is not."""
+        key = (target.name, digest)
         delivery = self._under_way.get(key)
         if delivery is None:
             again = (row["id"], row["attempt"])
@@ -103,7 +123,7 @@ class ImageDelivery:
         task = delivery.task
         if task is None or not task.done():
             return False
-        self.release(row["id"])
+        self._release(key, row["id"])
         if task.cancelled():
             return False
         if (error := task.exception()) is None:
@@ -115,6 +135,7 @@ class ImageDelivery:
 
     def keep(self, target: str, job_ids: Collection[str]) -> None:
         """Let go of every job that waits at `target` but these: cancelled ones end here."""
+        self.sources.keep(target, job_ids)
         for (name, _), delivery in list(self._under_way.items()):
             if name == target:
                 for job_id in [waiting for waiting in delivery.jobs if waiting not in job_ids]:
@@ -122,14 +143,20 @@ class ImageDelivery:
 
     def release(self, job_id: str) -> None:
         """Let go of a job; a delivery that no other one waits for is stopped."""
-        for key, delivery in list(self._under_way.items()):
-            if delivery.jobs.pop(job_id, "") != "" and not delivery.jobs:
-                del self._under_way[key]
-                if delivery.task is not None:
-                    delivery.task.cancel()
+        self.sources.release(job_id)
+        for key in list(self._under_way):
+            self._release(key, job_id)
+
+    def _release(self, key: _Key, job_id: str) -> None:
+        delivery = self._under_way.get(key)
+        if delivery is not None and delivery.jobs.pop(job_id, "") != "" and not delivery.jobs:
+            del self._under_way[key]
+            if delivery.task is not None:
+                delivery.task.cancel()
 
     async def close(self) -> None:
         """Stop all deliveries. What has arrived is gone on with the next time."""
+        await self.sources.close()
         for delivery in list(self._under_way.values()):
             if delivery.task is not None:
                 delivery.task.cancel()

@@ -82,6 +82,7 @@ class Launcher:
         unstaged = [r for r in waiting if r["state"] in (State.ACCEPTED, State.STAGING) and r["a_staged_at"] is None]
         for wanted in (self.inputs, self.images):
             wanted.keep(self.target.name, {r["id"] for r in unstaged})
+        await self.images.sources.look(self.target, unstaged)
         fresh = [r for r in waiting if r["state"] == State.ACCEPTED]
         late = await self.database.read(lambda c: sweeps.held_back(c, fresh))
         if len(late) < len(fresh):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
 
 from gateway.compute.records import RecordUpdate
+from gateway.compute.scheduler.base import Phase, SchedulerJob
 from gateway.db import behind as behind_table
 from gateway.db import jobs, waits
 from gateway.db.database import Database, DatabaseUnavailable
-from gateway.engine import behind, progress, steps, write
+from gateway.engine import behind, progress, pull_rates, steps, write
 from gateway.engine.plan import plan_job
 from gateway.engine.poll import Sight
 from gateway.engine.steps import Step
@@ -83,12 +84,49 @@ def after_others(connection: Connection, row: Row, decision: Decision) -> Decisi
     )
 
 
+@dataclass(frozen=True)
+class Quiet:
+    """What was seen of a job about which there was nothing to write, and won't be as long as the same is seen."""
+
+    row: Row
+    record: RecordUpdate | None
+    scheduler: SchedulerJob
+    whole: bool
+
+    def is_as(self, row: Row, record: RecordUpdate | None, scheduler: SchedulerJob | None, whole: bool) -> bool:
+        """Say whether the same is seen again, of a row that was not changed."""
+        same = self.row is row and self.record is record and self.whole is whole
+        return same and (self.scheduler is scheduler or self.scheduler == scheduler)
+
+
+def stays(row: Row, decision: Decision, seen: Seen) -> bool:
+    """Say whether `decision` writes nothing, and would not at any later time. Pure.
+
+    Nothing but `missing_since`, and a job that its scheduler does not show as live, makes time matter.
+    """
+    if decision.job or decision.state != row["state"] or row["a_missing_since"] is not None:
+        return False
+    if seen.scheduler is None or seen.scheduler.phase is Phase.ENDED:
+        return False
+    news = seen.record
+    if news is not None and (news.status_lines or news.sync_lines or news.offsets or news.known or news.sync):
+        return False
+    return all(row[f"a_{name}"] == value for name, value in decision.attempt.items())
+
+
 class Observer:
     """Writes the sights of one target."""
 
     def __init__(self, database: Database, timing: Timing) -> None:
         self.database = database
         self.timing = timing
+        self._quiet: dict[str, Quiet] = {}
+
+    def keep(self, rows: Sequence[Row]) -> None:
+        """Forget what was seen of other jobs than those of `rows`, where that is much."""
+        if len(self._quiet) > 2 * len(rows):
+            live = {row["id"] for row in rows}
+            self._quiet = {job_id: quiet for job_id, quiet in self._quiet.items() if job_id in live}
 
     async def take(self, rows: Sequence[Row], sight: Sight, at: datetime, since: datetime) -> None:
         """Write a tick's sight in one transaction; should one job spoil it, each in a transaction of its own."""
@@ -119,17 +157,25 @@ class Observer:
     ) -> None:
         seen_ids, said = [], []
         for row in rows:
+            job_id = row["id"]
+            record = sight.records.get(row["a_control_folder"])
+            shown = sight.jobs.get(row["a_scheduler_id"] or "")
+            quiet = self._quiet.get(job_id)
+            if quiet is not None and quiet.is_as(row, record, shown, sight.whole):
+                seen_ids.append(job_id)
+                continue
             if rests(row):
                 write.apply(connection, row, Decision(State(row["last_state"]), evidence={"answered": True}))
                 continue
-            record = sight.records.get(row["a_control_folder"])
-            seen = Seen(at, record, sight.jobs.get(row["a_scheduler_id"] or ""), sight.whole)
+            seen = Seen(at, record, shown, sight.whole)
             decision = decide(known_of(row, since), seen, self.timing)
             if ends_unseen(row, decision):
                 decision = after_others(connection, row, decision)
             if record is not None:
                 take_records(connection, row, record)
                 said.append(behind.said_by_node(row, record))
+            if shown is not None and stays(row, decision, seen):
+                self._quiet[job_id] = Quiet(row, record, shown, sight.whole)
             changed = write.apply(connection, row, decision)
             if changed and decision.state is State.LOST and row["a_claimed_at"] is not None:
                 # Once nobody waits for its records any more, what it left is copied, and stays partial.
@@ -162,6 +208,7 @@ def take_records(connection: Connection, row: Row, record: RecordUpdate) -> None
     offsets = {**before, **record.offsets}
     if record.known is not None:
         offsets["claim"] = record.known.as_json()
+    pull_rates.note(connection, row, record)
     write.note_progress(connection, row, record)
     progress.note(connection, row, record)
     if record.sync_lines:

@@ -19,6 +19,7 @@ from gateway.errors import GatewayError
 from gateway.model.records import Unsent
 from gateway.model.states import State
 from gateway.storage.relay import Left, RelayOptions, relay_pass
+from gateway.storage.relay_follow import Followed
 from gateway.storage.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class RelayPasses:
         self._looking: set[asyncio.Task[None]] = set()
         self._whole: dict[tuple[str, str], datetime] = {}
         """By job and store, when the last pass began that copied everything."""
+        self._followed: dict[tuple[str, str, int], Followed] = {}
+        """By job, store and attempt, what they have of files that are only appended to."""
 
     def follow(self, rows: Sequence[Row]) -> None:
         """Start tasks for jobs whose payload runs, and end those of jobs that are over."""
@@ -53,6 +56,7 @@ class RelayPasses:
             self._tasks.pop(job_id).cancel()
             self._wanted.pop(job_id, None)
         self._whole = {key: began for key, began in self._whole.items() if key[0] in live}
+        self._followed = {key: sent for key, sent in self._followed.items() if key[0] in live}
         self._seen &= live
         if fresh := [row for job_id, row in running.items() if job_id not in self._seen]:
             self._seen |= {row["id"] for row in fresh}
@@ -108,7 +112,14 @@ class RelayPasses:
             source = await self.target.transport.relay_source(row["a_job_folder"])
             await store.prepare(item.place)
             result = await relay_pass(
-                source, store, item.place, item.transfers, final=False, options=options, on_left=left.set
+                source,
+                store,
+                item.place,
+                item.transfers,
+                final=False,
+                options=options,
+                on_left=left.set,
+                followed=self._followed.setdefault((row["id"], item.name, row["attempt"]), Followed()),
             )
         except GatewayError as error:
             log.warning("job %s, store %s: background pass: %s", row["id"], item.name, error)
@@ -121,7 +132,7 @@ class RelayPasses:
         await self.database.write(lambda c: write.note_outputs(c, row, item.name, rows))
         if not result.exit_status or result.growing:
             self._whole[row["id"], item.name] = began - timedelta(seconds=settle)
-            await self._note_behind(row, item.name, left.value if result.growing else Left())
+            await self._note_behind(row, item.name, left.value if result.growing else result.left)
         else:
             log.warning("job %s, store %s: background pass: %s", row["id"], item.name, result.message)
             await self._note_behind(row, item.name, left.value)

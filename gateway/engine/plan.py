@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import RowMapping
 
 from gateway.compute.target import TargetPaths
-from gateway.model.specification import JobSpecification, Output, StoreChoice
+from gateway.model.specification import Image, JobSpecification, Output, StoreChoice
 from gateway.storage.filters import OutputRule, Transfer, plan_transfers
 from gateway.storage.stores.base import Place
 
@@ -67,6 +67,16 @@ def plan_job(row: RowMapping, store_names: Sequence[str]) -> JobPlan:
         transfers = tuple(plan_transfers(rules, specification.exclude))
         stores.append(StorePlan(name, place, transfers, rules, specification.exclude))
     return JobPlan(row["id"], row["attempt"], specification, tuple(stores))
+
+
+def with_images(plan: JobPlan, images: Sequence[Image]) -> JobPlan:
+    """Return the plan with its images as its nodes find them: its own first, where it has one, then its tools'."""
+    specification, placed = plan.specification, list(images)
+    image = placed.pop(0) if specification.image is not None else None
+    named = zip(placed, specification.tools, strict=True)
+    tools = tuple(tool.model_copy(update={"name": asked.title}) for tool, asked in named)
+    changed = specification.model_copy(update={"image": image, "tools": tools})
+    return replace(plan, specification=changed)
 
 
 def _rule(output: Output) -> OutputRule:

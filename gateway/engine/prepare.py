@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -46,9 +47,15 @@ class Batch:
     ----------
     relays
         Outputs can be relayed from the target: somebody has looked.
+    metalinks
+        What the catalogue knows of images, by digest; None where it knows nothing.
+    looking
+        Held by who looks there: the others need not.
     """
 
     relays: bool = False
+    metalinks: dict[str, bytes | None] = field(default_factory=dict)
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def credentials_life(plan: JobPlan) -> timedelta:
@@ -186,7 +193,10 @@ async def prepare(
             runtimes=tuple(libraries) if specification.image else ("host",),
             runtime_libraries=libraries,
             image_cache=paths.image_cache,
+            pull=target.settings.pull.variables(),
             binds=target.binds,
+            bind_roots=target.bind_roots,
+            tool_runtimes=tuple(libraries),
             scratch=target.settings.scratch,
             rclone=rclone,
             stores=names,
@@ -196,6 +206,11 @@ async def prepare(
         )
     )
     control_files = [StagedFile("job.sh", script.encode(), 0o700)]
+    if specification.image and (metalink := batch.metalinks.get(specification.image.digest or "")):
+        control_files.append(StagedFile("image.meta4", metalink, 0o600))
+    for number, tool in enumerate(specification.tools):
+        if metalink := batch.metalinks.get(tool.digest or ""):
+            control_files.append(StagedFile(f"tool.{number}.meta4", metalink, 0o600))
     if pushed:
         control_files.append(StagedFile("credentials", credentials_file(names, remotes), 0o600))
     for number, transfer in enumerate(transfers):

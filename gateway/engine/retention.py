@@ -18,12 +18,13 @@ from gateway.db import jobs as job_table
 from gateway.db import outputs as catalogue
 from gateway.db import retention as table
 from gateway.db.database import Database
+from gateway.engine.restoring import Restoring
 from gateway.errors import GatewayError, StoreError
 from gateway.jobs.bell import Bell
 from gateway.jobs.retention import BELL, Retention
 from gateway.jobs.retention_rules import kept_back, wanted
 from gateway.jobs.views import Row
-from gateway.model.retention import RunRequest
+from gateway.model.retention import RESTORE, RunRequest
 from gateway.model.states import ENDED
 from gateway.settings import Settings
 from gateway.storage.patterns import parse_pattern
@@ -71,6 +72,7 @@ class RetentionLoop:
         self.bell = bell
         self.automatic = settings.retention.automatic
         self.retention = Retention(database, settings, stores)
+        self._restoring = Restoring(database, stores)
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -106,6 +108,8 @@ class RetentionLoop:
 
     async def _step(self, work: Row) -> bool:
         """Do the next outputs; return False when there is nothing more to do."""
+        if work["action"] == RESTORE:
+            return await self._restoring.step(work)
         step = await self.database.write(lambda c: self._mark(c, work))
         if step is None:
             return False
@@ -138,7 +142,8 @@ class RetentionLoop:
         position = now["position"]
         if kept is not None:
             rows = catalogue.files(connection, job["id"], work["store"], after=position, limit=AT_ONCE * WINDOWS)
-            return Step(job, place, [row["path"] for row in rows if row["going"]], position, False, kept)
+            marked = [row["path"] for row in rows if row["going"] == work["action"]]
+            return Step(job, place, marked, position, False, kept)
         table.set_work(connection, work["id"], held_until=job_table.now() + HELD_FOR)
         patterns = [parse_pattern(pattern) for pattern in work["keep"]]
         for _ in range(WINDOWS):

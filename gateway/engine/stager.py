@@ -18,10 +18,12 @@ from gateway.compute.target import Target
 from gateway.db import jobs, libraries, moves
 from gateway.db.database import Database
 from gateway.engine import retries, steps
+from gateway.engine.image_sources import images_of
 from gateway.engine.images import ImageDelivery
 from gateway.engine.inputs import InputFiles
 from gateway.engine.kept_inputs import KeptInputs
-from gateway.engine.plan import plan_job
+from gateway.engine.metalinks import note_metalink
+from gateway.engine.plan import plan_job, with_images
 from gateway.engine.prepare import Batch, Prepared, prepare
 from gateway.engine.renew import RENEW_AFTER
 from gateway.engine.sharing import shared_stores
@@ -160,11 +162,15 @@ class Stager:
         if unknown := [item.name for item in plan.stores if item.name not in self.stores]:
             raise StagingFailed(f"store {unknown[0]} is not configured any more")
         files = self.inputs.ready(row["id"], self.target.name, plan.specification.inputs, row["owner"])
-        there = self.images.ready(row, self.target, plan.specification.image)
-        if files is None or not there:
+        placed = [self.images.place(row, self.target, image) for image in images_of(plan.specification)]
+        there = [image for image in placed if image is not None]
+        if files is None or len(there) < len(placed):
             return None
+        plan = with_images(plan, there)
         if files:
             await asyncio.to_thread(self.kept_inputs.keep, row["id"], files)
+        for image in there:
+            await note_metalink(self.database, self.target.public_name, image, batch)
         return await prepare(plan, row["a_submission"], self.target, facts, self.stores, files, shared, batch)
 
     def _staged(self, connection: Any, arrived: Sequence[tuple[Row, Prepared]]) -> None:

@@ -47,7 +47,7 @@ def note_progress(connection: Connection, row: RowMapping, update: RecordUpdate)
     for line in update.status_lines:
         phase = line.get("phase")
         if phase == "pulling":
-            pull = {key: line.get(key) for key in ("bytes", "total", "source")}
+            pull = {key: line.get(key) for key in ("at", "bytes", "total", "source")}
             continue
         if phase not in PHASES:
             continue

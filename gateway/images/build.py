@@ -163,7 +163,9 @@ class _Build:
         """Make the file `packed`. Raises `ImageError`."""
         self._on_progress(f"building the image {self._recipe.name} from Debian {self._suite} packages")
         with (self._work / "mksquashfs.log").open("w+b") as log, contextlib.ExitStack() as stack:
-            packer = stack.enter_context(_child(self._packing(packed), stdin=subprocess.PIPE, stdout=log, stderr=log))
+            packer = stack.enter_context(
+                _child(packing(packed, self._machine), stdin=subprocess.PIPE, stdout=log, stderr=log)
+            )
             installer = stack.enter_context(
                 _child(
                     self._installing(),
@@ -203,23 +205,6 @@ class _Build:
             packages.append("usr-is-merged")
         return [*command, f"--include={','.join(packages)}", self._suite, "-", *map(str, self._sources)]
 
-    def _packing(self, packed: Path) -> list[str]:
-        # gzip: the kernels of old clusters know nothing newer. Level 6 takes a third of level 9's time.
-        level = ("-comp", "gzip", "-Xcompression-level", "6")
-        # One date for all, so that the same packages give the same bytes.
-        fixed = ("-all-root", "-root-mode", "755", "-no-xattrs", "-mkfs-time", DATED, "-all-time", DATED)
-        quiet = ("-quiet", "-no-progress")
-        return [
-            *dies_with_parent(),
-            self._machine.mksquashfs,
-            "-",
-            str(packed),
-            "-tar",
-            *fixed,
-            *level,
-            *quiet,
-        ]
-
     def _follow(self, stream: IO[bytes]) -> list[str]:
         """Tell the steps that mmdebstrap reports; answer its last lines."""
         said: list[str] = []
@@ -256,6 +241,17 @@ class _Build:
             raise ImageError(f"The image could not be packed: {failure}.") from failure
         if failure is not None:
             raise failure
+
+
+def packing(packed: Path, machine: Machine | None = None) -> list[str]:
+    """Return the command that packs a tar stream on its standard input: the same stream gives the same bytes."""
+    # gzip: the kernels of old clusters know nothing newer. Level 6 takes a third of level 9's time.
+    level = ("-comp", "gzip", "-Xcompression-level", "6")
+    # One date for all, so that the same packages give the same bytes.
+    fixed = ("-all-root", "-root-mode", "755", "-no-xattrs", "-mkfs-time", DATED, "-all-time", DATED)
+    quiet = ("-quiet", "-no-progress")
+    program = (machine or Machine()).mksquashfs
+    return [*dies_with_parent(), program, "-", str(packed), "-tar", *fixed, *level, *quiet]
 
 
 def _cause(lines: Sequence[str], status: int) -> str:

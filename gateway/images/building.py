@@ -10,6 +10,7 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -29,7 +30,18 @@ async def build_beside(recipe: Path, destination: Path, on_progress: Progress) -
     MissingProgram, ImageError
         As `build_image`.
     """
-    argv = [*dies_with_parent(), sys.executable, "-m", __name__, str(recipe), str(destination)]
+    return await run_beside(__name__, [str(recipe), str(destination)], on_progress)
+
+
+async def run_beside(module: str, arguments: list[str], on_progress: Progress) -> BuiltImage:
+    """Run a module that makes an image and tells of it as this one does; it ends when this call is cancelled.
+
+    Raises
+    ------
+    MissingProgram, ImageError
+        What the module says.
+    """
+    argv = [*dies_with_parent(), sys.executable, "-m", module, *arguments]
     child = await asyncio.create_subprocess_exec(
         *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True
     )
@@ -90,9 +102,14 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 def main(recipe: str, destination: str) -> int:
     """Build, telling of it on standard output. Exit status: 0, 1 failed, 130 stopped."""
+    return tell(lambda progress: build_image(Path(recipe), Path(destination), progress))
+
+
+def tell(make: Callable[[Progress], BuiltImage]) -> int:
+    """Make an image, telling of it on standard output; returns the exit status."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        built = build_image(Path(recipe), Path(destination), lambda sentence: _say(progress=sentence))
+        built = make(lambda sentence: _say(progress=sentence))
     except GatewayError as error:
         _say(failed={"message": error.message, "hint": error.hint, "missing": isinstance(error, MissingProgram)})
         return 1

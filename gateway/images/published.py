@@ -1,7 +1,8 @@
-"""The images of published cases: built once from their recipes, kept by digest, delivered from here to targets.
+"""Images that are made here, once: of published cases' recipes, and of what registries have. Delivered to targets.
 
-``{data}/built-images/``: ``<hex>.sqfs``, the image of that SHA-256; ``recipes/<hex>.json``, which image a recipe gave
-(the name is the digest of the recipe and of the files it adds); ``work/``, the builder's own folder.
+``{data}/built-images/``: ``<hex>.sqfs`` (or ``.sif``), the image of that SHA-256; ``recipes/<hex>.json``, which image a
+recipe gave (the name is the digest of the recipe and of the files it adds; of a manifest and what is done with it);
+``work/``, the makers' own folders.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,9 @@ log = logging.getLogger(__name__)
 ImageState = Literal["built", "not_built", "building"]
 Progress = Callable[[str], None]
 Builder = Callable[[Path, Path, Progress], Coroutine[Any, Any, BuiltImage]]
+Maker = Callable[[Progress], Coroutine[Any, Any, BuiltImage]]
+"""Makes an image, telling of it."""
+SUFFIXES = (".sqfs", ".sif")
 
 _STOPPED = "The build of the image was stopped."
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -120,11 +124,33 @@ class PublishedImages:
         match = _DIGEST.fullmatch(digest)
         if match is None:
             return None
-        file = self._folder / f"{match[1]}.sqfs"
+        for suffix in SUFFIXES:
+            file = self._folder / f"{match[1]}{suffix}"
+            with contextlib.suppress(OSError):
+                return PublishedImage("image", digest, file.stat().st_size, file)
+        return None
+
+    def made(self, key: str) -> PublishedImage | None:
+        """Return the image that was made under a key (``sha256:…`` of all that it is made from)."""
+        return self._of_recipe(key)
+
+    async def make(self, key: str, name: str, maker: Maker, on_progress: Progress | None = None) -> PublishedImage:
+        """Return the image of a key; make it first where it is not there, once among all processes that ask.
+
+        Raises
+        ------
+        GatewayError
+            Whatever `maker` raises.
+        """
+        if (running := self._builds.get(key)) is not None:
+            return await self._share(running.task)
+        if self._closed:
+            raise ImageError(_STOPPED, hint="start it again")
+        task = self._start(key, name, maker, on_progress)
         try:
-            return PublishedImage("image", digest, file.stat().st_size, file)
-        except OSError:
-            return None
+            return await task
+        finally:
+            task.cancel()
 
     def state(self, recipe: Path) -> ImageState:
         """Say whether the recipe's image is there, or being built by any process. Raises `ImageError`."""
@@ -150,15 +176,10 @@ class PublishedImages:
             It could not be built; the sentence says why.
         """
         digest = await asyncio.to_thread(self.recipe_digest, recipe)
-        if (running := self._builds.get(digest)) is not None:
-            return await self._share(running.task)
-        if self._closed:
-            raise ImageError(_STOPPED, hint="start it again")
-        task = self._start(digest, recipe, on_progress)
-        try:
-            return await task
-        finally:
-            task.cancel()
+        return await self.make(digest, load_recipe(recipe).name, self._builds_recipe(recipe), on_progress)
+
+    def _builds_recipe(self, recipe: Path) -> Maker:
+        return lambda told: self._builder(recipe, self._folder / "work", told)
 
     def begin_build(self, recipe: Path) -> ImageState:
         """Build beside what else goes on, where that is needed; return the state now.
@@ -170,7 +191,7 @@ class PublishedImages:
         """
         state = self.state(recipe)
         if state == "not_built":
-            self._start(self.recipe_digest(recipe), recipe, None)
+            self._start(self.recipe_digest(recipe), load_recipe(recipe).name, self._builds_recipe(recipe), None)
             return "building"
         return state
 
@@ -190,13 +211,15 @@ class PublishedImages:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, digest: str, recipe: Path, on_progress: Progress | None) -> asyncio.Task[PublishedImage]:
+    def _start(
+        self, digest: str, name: str, maker: Maker, on_progress: Progress | None
+    ) -> asyncio.Task[PublishedImage]:
         def told(sentence: str) -> None:
             build.message = sentence
             if on_progress is not None:
                 on_progress(sentence)
 
-        task = asyncio.create_task(self._build(digest, recipe, told), name=f"build {recipe}")
+        task = asyncio.create_task(self._build(digest, name, maker, told), name=f"build {name}")
         build = self._builds[digest] = _Build(task)
         self._problems.pop(digest, None)
         task.add_done_callback(lambda done: self._ended(digest, done))
@@ -209,10 +232,9 @@ class PublishedImages:
         self._problems[digest] = str(error) if isinstance(error, GatewayError) else "the build failed unexpectedly"
         log.warning("an image could not be built: %s", error)
 
-    async def _build(self, digest: str, recipe: Path, on_progress: Progress) -> PublishedImage:
+    async def _build(self, digest: str, name: str, maker: Maker, on_progress: Progress) -> PublishedImage:
         try:
             (self._folder / "recipes").mkdir(parents=True, exist_ok=True)
-            name = load_recipe(recipe).name
             async with contextlib.AsyncExitStack() as held:
                 while not (lock := self._try_lock(digest)):
                     on_progress("waiting for another build of the same image")
@@ -221,13 +243,14 @@ class PublishedImages:
                 if (there := self._of_recipe(digest)) is not None:
                     on_progress(f"the image {name} is there already")
                     return there
-                built = await self._builder(recipe, self._folder / "work", on_progress)
+                built = await maker(on_progress)
                 return await self._publish(digest, name, built)
         except OSError as error:
             raise ImageError(f"The image cannot be kept in {self._folder}: {error.strerror or error}.") from None
 
     async def _publish(self, recipe_digest: str, name: str, built: BuiltImage) -> PublishedImage:
-        image = PublishedImage(name, built.digest, built.size, self._folder / f"{_hex(built.digest)}.sqfs")
+        suffix = built.path.suffix if built.path.suffix in SUFFIXES else SUFFIXES[0]
+        image = PublishedImage(name, built.digest, built.size, self._folder / f"{_hex(built.digest)}{suffix}")
         with contextlib.suppress(FileExistsError):
             image.file.hardlink_to(built.path)
         at = datetime.now(UTC)
@@ -257,10 +280,8 @@ class PublishedImages:
         """Read what a recipe gave; a record without its whole file counts for nothing."""
         try:
             found = json.loads(self._record(recipe_digest).read_text())
-            image = PublishedImage(
-                found["name"], found["digest"], found["size"], self._folder / f"{_hex(found['digest'])}.sqfs"
-            )
-            return image if image.file.stat().st_size == image.size else None
+            image = self.by_digest(found["digest"])
+            return replace(image, name=found["name"]) if image is not None and image.size == found["size"] else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -14,6 +14,8 @@ from gateway.compute.target import Target
 from gateway.compute.target_inputs import input_roots, target_path_problem
 from gateway.db.jobs import NewStore
 from gateway.errors import FieldError, InvalidRequest
+from gateway.images.choosing import ImageChooser, pin
+from gateway.jobs.image_checks import image_errors
 from gateway.jobs.input_checks import InputSources
 from gateway.jobs.pointers import find_bad_text, invalid_request, pointer
 from gateway.model.specification import Input, JobSpecification, Output, StoreChoice
@@ -58,6 +60,7 @@ class Acceptance:
         self.owner: str | None = None
         self.inputs: InputSources | None = None
         self.cases: CaseRequests | None = None
+        self.images: ImageChooser | None = None
 
     def for_person(self, owner: str) -> Self:
         """Return the same with only those targets and stores that a person may use."""
@@ -98,6 +101,8 @@ class Acceptance:
             errors += self.inputs.errors(specification, self.owner)
         errors += output_errors(specification)
         errors += self._image_errors(specification)
+        specification, request = self._find_images(specification, body, target, errors)
+        errors += image_errors(specification, self.settings, self.owner)
         if target is not None:
             errors += _target_errors(specification, target)
             if self.owner and (problem := account_problem(self.settings, target.name, self.owner)):
@@ -108,19 +113,32 @@ class Acceptance:
             specification,
             target.name,
             stores,
-            body,
+            request,
             specification.case,
             specification.case_version,
             dict(specification.values),
         )
 
+    def _find_images(
+        self, specification: JobSpecification, body: dict[str, Any], target: Target | None, errors: list[FieldError]
+    ) -> tuple[JobSpecification, dict[str, Any]]:
+        """Put places of the catalogue where images are named, and the digests that are meant into the request."""
+        if self.images is None or target is None:
+            return specification, body
+        choice, missing = self.images.choose(specification, target.name)
+        errors += missing
+        return choice.specification, pin(body, choice.pinned)
+
     def _image_errors(self, specification: JobSpecification) -> list[FieldError]:
-        image = specification.image
-        if specification.case is not None or image is None or not image.is_built:
+        if specification.case is not None:
             return []
-        if self.cases is not None and self.cases.images.has(str(image.digest)):
-            return []
-        return [FieldError("#/image/digest", "is not an image that this gateway built")]
+        image = [("#/image", specification.image)] if specification.image is not None else []
+        asked = [*image, *((f"#/tools/{number}", tool) for number, tool in enumerate(specification.tools))]
+        return [
+            FieldError(f"{place}/digest", "is not an image that this gateway built")
+            for place, item in asked
+            if item.is_built and (self.cases is None or not self.cases.images.has(str(item.digest)))
+        ]
 
     def _target(self, specification: JobSpecification, errors: list[FieldError]) -> Target | None:
         name = specification.target or self.settings.default_target
@@ -224,7 +242,11 @@ def _rule_errors(outputs: Sequence[Output], exclude: Sequence[str], place: str) 
 def _target_errors(specification: JobSpecification, target: Target) -> list[FieldError]:
     errors = []
     if specification.image is None and not target.allow_host:
-        errors.append(FieldError("#/image", "is needed: this target does not run jobs without a container"))
+        detail = "is needed: this target does not run jobs without a container"
+        if specification.tools:
+            detail += "; name the image that the script itself runs in, which may be one of the tools"
+        errors.append(FieldError("#/image", detail))
+    errors += _bind_errors(specification, target)
     for name in specification.resources.options:
         if problem := target.scheduler.option_problem(name):
             errors.append(FieldError(pointer(["resources", "options", name]), problem))
@@ -234,6 +256,16 @@ def _target_errors(specification: JobSpecification, target: Target) -> list[Fiel
         known = {item.pointer for item in errors}
         errors += [item for item in error.errors if item.pointer not in known]
     return errors
+
+
+def _bind_errors(specification: JobSpecification, target: Target) -> list[FieldError]:
+    roots = [root.rstrip("/") for root in target.bind_roots]
+    listed = ", ".join(target.bind_roots) or "none"
+    return [
+        FieldError(f"#/binds/{number}", f"is not below a folder that jobs may see on this target ({listed})")
+        for number, bind in enumerate(specification.binds)
+        if not any(f"{bind}/".startswith(f"{root}/") for root in roots)
+    ]
 
 
 def _names(known: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from gateway.db import images
 from gateway.db import jobs as table
 from gateway.db.database import Database
 from gateway.errors import FieldError, InvalidRequest
@@ -120,6 +121,7 @@ def insert_new(connection: Connection, row: dict[str, Any], accepted: Accepted, 
     text, digest = (key.text, key.digest) if key is not None else (None, None)
     table.insert_job(connection, row, accepted.stores, key=text, body=digest)
     specification = accepted.specification
+    images.note_use(connection, specification.image_digests)
     if specification.after_success or specification.after_end:
         write_dependencies(connection, row["id"], row["owner"], specification)
 

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Integer
 
 from gateway.db import dependencies, job_lists
 from gateway.db import jobs as table
+from gateway.db.columns import Moment
 from gateway.db.database import Database
 from gateway.db.job_lists import NEWEST_FIRST, JobFilter, PlaceInList, Sort, Value
-from gateway.db.tables import Moment, jobs
+from gateway.db.tables import jobs
 from gateway.errors import FieldError, InvalidRequest
 from gateway.jobs import cursors
 from gateway.jobs.views import job_of

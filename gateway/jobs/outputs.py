@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ from sqlalchemy import Connection
 from gateway.db import jobs as job_table
 from gateway.db import outputs as catalogue
 from gateway.db.database import Database
-from gateway.errors import NotFound, StoreError
+from gateway.errors import NotFound, ObjectArchived, StoreError
 from gateway.jobs import cursors
 from gateway.jobs.pointers import refuse_query
 from gateway.jobs.retention import removed_by
 from gateway.jobs.service import owned
 from gateway.jobs.views import Row, output_of
 from gateway.model.job import OutputFile, OutputFolder, OutputPage
+from gateway.model.retention import RESTORE, is_closed
 from gateway.storage.stores.base import Place, Store
 
 SIGNED_FOR = timedelta(minutes=10)
@@ -53,6 +55,8 @@ class OpenFile:
     content_type: str
     etag: str
     modified_at: datetime | None
+    archived: bool = False
+    restoring: bool = False
 
     @property
     def name(self) -> str:
@@ -66,23 +70,38 @@ class OpenFile:
         ------
         NotFound
             The file is gone. Raised before the first piece.
+        ObjectArchived
+            It must be brought back first.
         StoreError
             The file ended before that.
         """
         left = self.size - offset if length is None else length
         if left <= 0:
             return
-        async with aclosing(self.store.read(self.place, self.path, offset, left)) as pieces:  # type: ignore[type-var]
-            async for piece in pieces:
-                yield piece[:left]
-                left -= len(piece)
-                if left <= 0:
-                    return
+        try:
+            async with aclosing(self.store.read(self.place, self.path, offset, left)) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    yield piece[:left]
+                    left -= len(piece)
+                    if left <= 0:
+                        return
+        except ObjectArchived:
+            raise self._away() from None
         raise StoreError(f"{self.path!a} became shorter while it was read")
 
     async def signed_url(self) -> str | None:
-        """Return a short-lived address, None where the store has none."""
+        """Return a short-lived address, None where the store has none; raises `ObjectArchived`."""
+        if self.archived:
+            raise self._away()
         return await self.store.signed_url(self.place, self.path, SIGNED_FOR, self.name)
+
+    def _away(self) -> ObjectArchived:
+        job, name = self.place.job_id, self.store.name
+        if self.restoring:
+            hint = f"the store is bringing it back, which takes hours; see: gateway retention show {job}"
+        else:
+            hint = f"in some hours it is back by: gateway outputs restore {job} {shlex.quote(self.path)} --store {name}"
+        return ObjectArchived(f"{self.path!a} is in the archive of store {name}", hint=hint)
 
 
 class OutputService:
@@ -161,6 +180,8 @@ class OutputService:
             found["content_type"] or "application/octet-stream",
             f'"{etag}"',
             modified_at,
+            is_closed(found["tier"]),
+            found["going"] == RESTORE,
         )
 
     async def manifest(self, job_id: str, owner: str, store: str | None = None) -> bytes:

@@ -19,12 +19,12 @@ from gateway.db.database import Database
 from gateway.errors import ConfigurationError, Conflict, InvalidRequest
 from gateway.jobs import cursors
 from gateway.jobs.retention_rules import (
-    LOST_DAYS,
     Candidate,
     Removals,
     basis_of,
     check_patterns,
     check_rules,
+    due_at,
     kept_back,
     wanted,
 )
@@ -32,7 +32,9 @@ from gateway.jobs.rows import owned
 from gateway.jobs.views import Row
 from gateway.model.retention import (
     OWN,
+    RESTORE,
     Begun,
+    Coming,
     Hold,
     JobRetention,
     OwnRule,
@@ -41,6 +43,7 @@ from gateway.model.retention import (
     RetentionRule,
     RetentionWork,
     RunRequest,
+    is_closed,
 )
 from gateway.model.states import ENDED, State
 from gateway.settings import Settings
@@ -123,14 +126,17 @@ class Retention:
         return [rule for rule in self.settings.rules if _named(request, rule.name)]
 
     def _candidates(
-        self, connection: Connection, rows: Sequence[Row], request: RunRequest, now: datetime
+        self, connection: Connection, rows: Sequence[Row], request: RunRequest, now: datetime | None
     ) -> Iterator[Candidate]:
+        """Yield what the rules are about; only what is due where a moment is given."""
         ids = [row["id"] for row in rows]
         stores, holds = job_table.stores_of(connection, ids), table.holds(connection, ids)
         works, own = table.works_of(connection, ids), table.own_rules(connection, ids)
         readers = table.readers(connection, ids)
         for row in rows:
-            for name, rule, store in self._due(row, stores.get(row["id"], []), own.get(row["id"]), request, now):
+            for name, rule, store in self._about(row, stores.get(row["id"], []), own.get(row["id"]), request):
+                if now is not None and now < due_at(row["state"], row["ended_at"], rule):
+                    continue
                 tier = self._tier(rule, store)
                 basis = basis_of(name, rule, tier)
                 mine = [work for work in works.get(row["id"], []) if work["store"] == store]
@@ -144,18 +150,13 @@ class Retention:
                     blocked = "something is being done with these outputs already"
                 yield Candidate(row, store, name, rule, tier, basis, blocked)
 
-    def _due(
-        self, row: Row, stores: Sequence[Row], own: Any, request: RunRequest, now: datetime
+    def _about(
+        self, row: Row, stores: Sequence[Row], own: Any, request: RunRequest
     ) -> Iterator[tuple[str, OwnRule, str]]:
-        """Yield the rules that are about a job, and old enough, with each store that they are about."""
-        days = (now - row["ended_at"]).total_seconds() / 86400
-        if row["state"] == State.LOST and days < LOST_DAYS:
-            return
+        """Yield the rules that are about an ended job, due or not, with each store that they are about."""
         there = [item["store"] for item in stores if item["count"]]
         if own is not None and self.settings.owners and _named(request, OWN):
-            rule = OwnRule.model_validate(own)
-            if days >= rule.after_days:
-                yield from ((OWN, rule, store) for store in there)
+            yield from ((OWN, OwnRule.model_validate(own), store) for store in there)
         for found in self._rules(request):
             about = (
                 _among(found.targets, row["target"])
@@ -163,7 +164,7 @@ class Retention:
                 and _among(found.owners, row["owner"])
                 and _among(found.states, row["state"])
             )
-            if about and days >= found.after_days:
+            if about:
                 yield from ((found.name, found, store) for store in there if _among(found.stores, store))
 
     def _tier(self, rule: OwnRule, store: str) -> str | None:
@@ -205,7 +206,7 @@ class Retention:
 
     async def show(self, job_id: str, owner: str) -> JobRetention:
         """Return what holds for a job's outputs."""
-        return await self.database.read(lambda c: _shown(c, owned(c, job_id, owner)))
+        return await self.database.read(lambda c: self._shown(c, owned(c, job_id, owner)))
 
     async def hold(self, job_id: str, owner: str, *, by: str, why: str | None) -> JobRetention:
         """Keep a job's outputs until the hold is taken away. Somebody else than the owner holds as an administrator."""
@@ -215,7 +216,7 @@ class Retention:
             job_table.state_of(connection, job_id)  # locked from here: retention looks in the same way
             table.put_hold(connection, job_id, _kind(row, by), by, job_table.now(), why)
             _tell(connection, row, "retention_held", by)
-            return _shown(connection, row)
+            return self._shown(connection, row)
 
         return await self.database.write(write)
 
@@ -227,7 +228,7 @@ class Retention:
             if not table.lift_hold(connection, job_id, _kind(row, by)):
                 raise Conflict("nobody of your kind holds these outputs")
             _tell(connection, row, "retention_released", by)
-            return _shown(connection, row)
+            return self._shown(connection, row)
 
         return await self.database.write(write)
 
@@ -249,7 +250,7 @@ class Retention:
                 raise Conflict("rules for single jobs are not allowed here", hint="retention.owners = true allows it")
             table.set_own_rule(connection, job_id, rule.model_dump(mode="json") if rule else None)
             _tell(connection, row, "retention_changed", by)
-            return _shown(connection, row)
+            return self._shown(connection, row)
 
         return await self.database.write(write)
 
@@ -271,9 +272,42 @@ class Retention:
             if not cleanings.ask(connection, job_id, row["lane"], job_table.now()):
                 raise Conflict("the job has no folder on its target")
             _tell(connection, row, "folder_given_up", by)
-            return _shown(connection, row)
+            return self._shown(connection, row)
 
         return await self.database.write(write)
+
+    def _shown(self, connection: Connection, row: Row) -> JobRetention:
+        job_id = row["id"]
+        own = table.own_rules(connection, [job_id]).get(job_id)
+        going, tiers = table.count_on_their_way(connection, job_id), table.count_in_tiers(connection, job_id)
+        restoring = going.pop(RESTORE, 0)
+        return JobRetention(
+            holds=[Hold.model_validate(dict(hold)) for hold in table.holds(connection, [job_id]).get(job_id, [])],
+            own=OwnRule.model_validate(own) if own is not None else None,
+            works=[RetentionWork.model_validate(dict(w)) for w in table.works_of(connection, [job_id]).get(job_id, [])],
+            coming=sorted(self._coming(connection, row), key=lambda item: item.at),
+            automatic=self.settings.automatic,
+            owners=self.settings.owners,
+            going=sum(going.values()),
+            archived=sum(count for tier, count in tiers.items() if is_closed(tier)),
+            restoring=restoring,
+            folder=cleanings.word(connection, job_id),
+        )
+
+    def _coming(self, connection: Connection, row: Row) -> Iterator[Coming]:
+        """Yield what the rules will do with the outputs of an ended job, due or not."""
+        if row["ended_at"] is None or State(row["state"]) not in ENDED:
+            return
+        for found in self._candidates(connection, [row], RunRequest(), None):
+            yield Coming(
+                store=found.store,
+                rule=found.name,
+                action=found.rule.action,
+                tier=found.tier,
+                keep=list(found.rule.keep),
+                at=due_at(row["state"], row["ended_at"], found.rule),
+                blocked=found.blocked,
+            )
 
 
 async def measure(database: Database, candidate: Candidate) -> tuple[int, int]:
@@ -338,18 +372,6 @@ def _kind(row: Row, by: str) -> str:
 def _tell(connection: Connection, row: Row, kind: str, by: str) -> None:
     job_table.set_columns(connection, row["id"])
     events.append(connection, row["id"], row["owner"], kind, {"by": by}, at=job_table.now())
-
-
-def _shown(connection: Connection, row: Row) -> JobRetention:
-    job_id = row["id"]
-    own = table.own_rules(connection, [job_id]).get(job_id)
-    return JobRetention(
-        holds=[Hold.model_validate(dict(hold)) for hold in table.holds(connection, [job_id]).get(job_id, [])],
-        own=OwnRule.model_validate(own) if own is not None else None,
-        works=[RetentionWork.model_validate(dict(w)) for w in table.works_of(connection, [job_id]).get(job_id, [])],
-        going=table.count_going(connection, job_id),
-        folder=cleanings.word(connection, job_id),
-    )
 
 
 def _read_cursor(cursor: str | None) -> table.Past | None:

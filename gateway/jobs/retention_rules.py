@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from gateway.errors import FieldError
 from gateway.jobs.views import Row
-from gateway.model.retention import OwnRule
+from gateway.model.retention import RESTORE, OwnRule
+from gateway.model.states import State
 from gateway.settings import Settings
 from gateway.storage.patterns import FilterError, Pattern, parse_pattern
 
@@ -83,11 +85,22 @@ def check_rules(settings: Settings) -> list[FieldError]:
 
 
 def wanted(row: Row, patterns: Sequence[Pattern], action: str, tier: str | None) -> bool:
-    """Say whether a rule is about an output."""
+    """Say whether a rule is about an output, or whether it is one that somebody wants back."""
     path = row["path"]
-    if path.startswith(RESERVED) or (action == "archive" and row["tier"] == tier):
+    if path.startswith(RESERVED):
+        return False
+    if action == RESTORE:
+        asked = not patterns or any(pattern.matches(path) for pattern in patterns)
+        return asked and row["tier"] is not None and row["going"] in (None, RESTORE)
+    if action == "archive" and row["tier"] == tier:
         return False
     return not any(pattern.matches(path) for pattern in patterns)
+
+
+def due_at(state: str, ended_at: datetime, rule: OwnRule) -> datetime:
+    """Return from when on a rule may be carried out for an ended job."""
+    days = max(rule.after_days, LOST_DAYS) if state == State.LOST else rule.after_days
+    return ended_at + timedelta(days=days)
 
 
 def kept_back(holds: Sequence[Row], reader: str | None, stores: Sequence[Row]) -> str | None:

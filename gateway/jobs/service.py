@@ -14,6 +14,7 @@ from gateway.db import libraries as table_of_libraries
 from gateway.db.database import Database
 from gateway.db.job_lists import NEWEST_FIRST, JobFilter, Sort
 from gateway.errors import Conflict, NotFound
+from gateway.images.choosing import ImageChooser
 from gateway.jobs import intents
 from gateway.jobs.acceptance import Acceptance
 from gateway.jobs.bell import Bell
@@ -60,6 +61,8 @@ class JobService:
         self.bell = bell or Bell()
         self.acceptance = Acceptance(settings, targets, stores)
         self.acceptance.inputs = InputSources(database)
+        regions = {name: section.region for name, section in settings.targets.items()}
+        self.acceptance.images = ImageChooser(database, regions)
         self.intake = Intake(database, self.acceptance, self.bell)
         self.changes = Changes(database, self.acceptance, self.bell)
         self.bulk = Bulk(database, self.bell)

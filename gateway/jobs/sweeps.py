@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from gateway.db import images
 from gateway.db import sweeps as table
 from gateway.db.database import Database
 from gateway.errors import Conflict, FieldError, InvalidRequest, NotFound, PreconditionFailed
@@ -282,10 +283,12 @@ def _name(request: SweepRequest) -> str:
 
 
 def _pinned(checked: _Checked) -> dict[str, Any]:
-    """Return the job of a sweep with the version of its case, so that it gives the same when it is asked again."""
-    job, version = checked.request.job, checked.accepted[0].case_version
-    fixed = job.get("case") is not None and not any("/case" in values for values in checked.values)
-    return {**job, "case_version": version} if fixed and version is not None else dict(job)
+    """Return the job of a sweep with what its case and images stood for: it gives the same when it is asked again."""
+    first, job = checked.accepted[0], dict(checked.request.job)
+    varied = {key.split("/")[1] for values in checked.values for key in values if key.startswith("/")}
+    if job.get("case") is None:
+        return {**job, **{key: first.request[key] for key in {"image", "tools"} & job.keys() - varied}}
+    return {**job, "case_version": first.case_version} if "case" not in varied and first.case_version else job
 
 
 def _store(
@@ -297,6 +300,7 @@ def _store(
 ) -> None:
     stores = [accepted.stores for accepted in checked.accepted]
     table.add(connection, sweep, list(zip(children, stores, strict=True)))
+    images.note_use(connection, {digest for item in checked.accepted for digest in item.specification.image_digests})
     for row, accepted in zip(children, checked.accepted, strict=True):
         specification = accepted.specification
         if specification.after_success or specification.after_end:

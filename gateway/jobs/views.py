@@ -20,6 +20,7 @@ from gateway.model.job import (
     Progress,
     StoreOutputs,
 )
+from gateway.model.retention import RESTORE, is_closed
 from gateway.model.states import ENDED, OutputsState, State, worst_outputs
 
 API = "/api/v1"
@@ -179,8 +180,11 @@ def output_of(row: Row, first_store: str) -> OutputFile:
     url = f"{API}/jobs/{row['job_id']}/outputs/{quote(row['path'])}"
     if row["store"] != first_store:
         url += f"?store={quote(row['store'], safe='')}"
+    worked_out = {"name", "url", "archived", "restoring"}
     return OutputFile(
         name=f"{row['job_id']}/{row['path']}",
         url=url,
-        **{name: row[name] for name in OutputFile.model_fields if name not in {"name", "url"}},
+        archived=is_closed(row["tier"]),
+        restoring=row["going"] == RESTORE,
+        **{name: row[name] for name in OutputFile.model_fields if name not in worked_out},
     )

@@ -216,7 +216,17 @@ class EventPage(Answer):
 
 
 class OutputFile(Answer):
-    """One file in a store."""
+    """One file in a store.
+
+    Attributes
+    ----------
+    tier
+        Where retention moved it to, by the store's own name; null: where all outputs are.
+    archived
+        Whether it must be brought back before it can be read (`POST /jobs/{id}/retention/restore`).
+    restoring
+        Whether the store is bringing it back: that takes hours.
+    """
 
     path: str
     name: str
@@ -229,6 +239,9 @@ class OutputFile(Answer):
     digest: str | None = None
     state: str
     stored_at: Time | None = None
+    tier: str | None = None
+    archived: bool = False
+    restoring: bool = False
     url: str
 
 

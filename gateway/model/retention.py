@@ -11,6 +11,7 @@ from gateway.model.job import Answer
 from gateway.model.states import ENDED
 
 Action = Literal["delete", "archive"]
+Deed = Literal["delete", "archive", "restore"]
 Days = Annotated[float, Field(ge=0, le=36500)]
 Pattern = Annotated[Line, StringConstraints(min_length=1, max_length=1024)]
 Tier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{1,31}$")]
@@ -77,6 +78,17 @@ class RetentionSettings(Model):
         return self
 
 
+CLOSED_TIERS = frozenset({"archive", "glacier", "deep_archive"})
+"""Tiers, in small letters, whose objects cannot be read before they were brought back."""
+
+
+def is_closed(tier: str | None) -> bool:
+    """Say whether what is in a tier must be brought back before it can be read."""
+    return tier is not None and tier.lower() in CLOSED_TIERS
+
+
+RESTORE = "restore"
+"""What is done with outputs that are brought back, and the rule that it stands under."""
 OWN = "own"
 """Name of the rule that a job's owner set."""
 
@@ -132,6 +144,12 @@ class RetentionWork(Answer):
 
     Attributes
     ----------
+    action
+        ``restore``: archived outputs are brought back because somebody asked; it is done when the store has them back.
+    tier
+        Where outputs are archived to; of a restore how urgent it is, ``high`` or ``standard``.
+    keep
+        Patterns of what is left as it is; of a restore, of what is brought back (none: all).
     by
         Who asked; ``automatic`` where the gateway did so by itself.
     problem
@@ -142,7 +160,7 @@ class RetentionWork(Answer):
     job_id: str
     store: str
     rule: str
-    action: Action
+    action: Deed
     tier: str | None = None
     keep: list[str] = Field(default_factory=list)
     by: str
@@ -173,6 +191,16 @@ class HoldRequest(Model):
     why: Why | None = None
 
 
+class RestoreRequest(Model):
+    """`POST /jobs/{id}/retention/restore`."""
+
+    store: Name | None = Field(default=None, description="The job's first store by default.")
+    patterns: Annotated[tuple[Pattern, ...], Field(max_length=100)] = Field(
+        default=(), description="Outputs that match one of these; all that are archived by default."
+    )
+    urgent: bool = Field(default=False, description="Within an hour or so, where the store offers that; it costs more.")
+
+
 class Hold(Answer):
     """Nothing of the job's outputs is deleted or archived while it stands.
 
@@ -188,13 +216,41 @@ class Hold(Answer):
     why: str | None = None
 
 
+class Coming(Answer):
+    """What a rule will do with a job's outputs in one store.
+
+    Attributes
+    ----------
+    at
+        From when on the rule is due.
+    blocked
+        What keeps it back now; null: nothing does.
+    """
+
+    store: str
+    rule: str
+    action: Action
+    tier: str | None = None
+    keep: list[str] = Field(default_factory=list)
+    at: Time
+    blocked: str | None = None
+
+
 class JobRetention(Answer):
     """What holds for the outputs of one job.
 
     Attributes
     ----------
+    coming
+        What the rules will do, the next first; empty until the job has ended.
+    automatic
+        Whether that is done once a day; else an administrator begins it.
+    owners
+        Whether the owner may set a rule.
     going
         Outputs that are being deleted or archived at this moment: decided before a hold, they still go.
+    archived, restoring
+        Outputs that cannot be read before they were brought back; those of them that the store is bringing back.
     folder
         The job's folder on its target: ``there``, ``going`` or ``removed``.
     """
@@ -202,5 +258,10 @@ class JobRetention(Answer):
     holds: list[Hold]
     own: OwnRule | None = None
     works: list[RetentionWork]
+    coming: list[Coming] = Field(default_factory=list)
+    automatic: bool = False
+    owners: bool = False
     going: int = 0
+    archived: int = 0
+    restoring: int = 0
     folder: Literal["there", "going", "removed"] = "there"

@@ -65,33 +65,78 @@ Argument = Annotated[str, AfterValidator(_argument)]
 """Text that a process can be given as one argument."""
 
 Url = Annotated[Line, StringConstraints(max_length=2048)]
+_PLAIN_IMAGE = re.compile(r"^(https?://[^\s/@]+/\S+|file:///\S+|/\S+)\Z")
+_MADE_IMAGE = re.compile(r"^(docker|oras|library|shub|s3|swift|azure|store|cvmfs|file):\S+\Z")
+"""Read further by `gateway.images.references`, which says what is wrong with one."""
 _BUILT = re.compile(r"^built:[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+_NAMED = re.compile(r"^([a-z0-9][a-z0-9_.+-]{0,63}/[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}|sha256:[0-9a-f]{64})\Z")
 
 
 class Image(Model):
     """A container image: where it comes from and, for proof, the SHA-256 of the file.
 
-    ``built:<name>`` with a digest is an image that the gateway built itself and delivers to the target.
+    ``built:<name>`` with a digest is an image that the gateway built itself and delivers to the target;
+    ``tool/version`` is one of the catalogue. What the tag of a registry's image (``docker://``, ``oras://``) means is
+    found out once: `manifest_digest` then says which it is.
     """
 
     ref: Url
     digest: Digest | None = None
     mirrors: tuple[Url, ...] = Field(default=(), max_length=16)
+    manifest_digest: Digest | None = None
 
     @property
     def is_built(self) -> bool:
         """Whether the gateway has the file itself."""
         return _BUILT.match(self.ref) is not None and self.digest is not None and not self.mirrors
 
+    @property
+    def is_named(self) -> bool:
+        """Whether it is an image of the catalogue, by its name or digest."""
+        return _NAMED.match(self.ref) is not None and not self.mirrors
+
     @model_validator(mode="after")
     def _supported(self) -> Self:
-        for ref in (self.ref, *self.mirrors):
-            if not re.match(r"^(https?://[^\s/@]+/\S+|file:///\S+|/\S+)\Z", ref) and not self.is_built:
-                raise ValueError(
-                    "is not an image reference that this gateway can fetch: use https://…, http://… (without a "
-                    "user name in it), file:///… or a path on the target"
-                )
+        if not (_PLAIN_IMAGE.match(self.ref) or _MADE_IMAGE.match(self.ref) or self.is_built or self.is_named):
+            raise ValueError(
+                "is not an image reference that this gateway can fetch: use a name of the catalogue, "
+                "docker://…, oras://…, library://…, https://…, http://… (without a user name in it), file:///…, "
+                "cvmfs:///… or a path on the target"
+            )
+        for mirror in self.mirrors:
+            if not _PLAIN_IMAGE.match(mirror):
+                raise ValueError("mirrors: each must be https://…, http://…, file:///… or a path on the target")
         return self
+
+
+CommandName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,127}$")]
+
+
+class Tool(Image):
+    """An image whose commands the payload finds on its PATH, each run in a container of that image.
+
+    Without `commands` the image is asked for them: what it declares, else what its own folders of programs have.
+    """
+
+    name: Annotated[Line, StringConstraints(min_length=1, max_length=200)] | None = None
+    commands: tuple[CommandName, ...] = Field(default=(), max_length=5000)
+
+    @property
+    def title(self) -> str:
+        """How people know it."""
+        return self.name or self.ref
+
+
+def _bind(value: str) -> str:
+    parts = value.split("/")[1:]
+    if not value.startswith("/") or ".." in parts or "." in parts or "" in parts:
+        raise ValueError("must be an absolute folder of the target, without '.', '..' and empty parts")
+    if ":" in value or "," in value:
+        raise ValueError("must not contain ':' or ',', which container runtimes take for separators")
+    return value
+
+
+Bind = Annotated[Line, StringConstraints(max_length=1024), AfterValidator(_bind)]
 
 
 class StoreChoice(Model):
@@ -297,7 +342,8 @@ def _plain_store(value: Any) -> Any:
     return {"store": value} if isinstance(value, str) else value
 
 
-def _plain_image(value: Any) -> Any:
+def plain_image(value: Any) -> Any:
+    """Take a plain text for an image's ``ref``."""
     return {"ref": value} if isinstance(value, str) else value
 
 
@@ -305,13 +351,15 @@ class JobSpecification(Model):
     """The body of ``POST /api/v1/jobs``; unknown fields are refused.
 
     ``command`` is an argument list; ``script`` is bash text instead. ``image: null`` runs on the host where
-    the target allows it. With a ``case`` the rest comes from the case and its ``values``.
+    the target allows it. With a ``case`` the rest comes from the case and its ``values``. ``tools`` are images whose
+    commands the payload calls; ``binds`` are folders of the target that it sees, read-only, below the roots that the
+    target lists; ``network: false`` runs its containers without one.
     """
 
     name: Annotated[Line, StringConstraints(min_length=1, max_length=200)] = "job"
     target: Name | None = None
     stores: tuple[Annotated[StoreChoice, BeforeValidator(_plain_store)], ...] = Field(default=(), max_length=8)
-    image: Annotated[Image, BeforeValidator(_plain_image)] | None = None
+    image: Annotated[Image, BeforeValidator(plain_image)] | None = None
     command: tuple[Argument, ...] | None = Field(default=None, min_length=1, max_length=10_000)
     script: Argument | None = None
     env: dict[EnvName, Argument] = Field(default_factory=dict, max_length=1000)
@@ -333,6 +381,33 @@ class JobSpecification(Model):
     after_success: tuple[JobId, ...] = Field(default=(), max_length=100)
     after_end: tuple[JobId, ...] = Field(default=(), max_length=100)
     notes: Notes | None = None
+    tools: tuple[Annotated[Tool, BeforeValidator(plain_image)], ...] = Field(default=(), max_length=32)
+    binds: tuple[Bind, ...] = Field(default=(), max_length=32)
+    network: bool = True
+
+    @property
+    def image_digests(self) -> list[str]:
+        """The files of its images, as far as their digests are known."""
+        found = (self.image, *self.tools)
+        return [image.digest for image in found if image is not None and image.digest is not None]
+
+    @model_validator(mode="after")
+    def _containers(self) -> Self:
+        if self.resources.launcher != "none" and self.tools:
+            raise ValueError("tools: do not go with a launcher: their containers run on the first node only")
+        if self.resources.launcher != "none" and not self.network:
+            raise ValueError("network: cannot be taken away from processes that a launcher starts: they speak by it")
+        if self.image is None and self.case is None:
+            if self.binds and not self.tools:
+                raise ValueError("binds: need an image: without a container a payload sees what the account sees")
+            if not self.network:
+                raise ValueError("network: needs an image: it cannot be taken from a payload without a container")
+        if len(set(self.binds)) != len(self.binds):
+            raise ValueError("binds: a folder is named twice")
+        titles = [tool.title for tool in self.tools]
+        if len(set(titles)) != len(titles):
+            raise ValueError("tools: a tool is named twice")
+        return self
 
     @model_validator(mode="after")
     def _runs_something(self) -> Self:

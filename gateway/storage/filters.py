@@ -11,7 +11,7 @@ rclone fails to open some files, and drops one of two whose names differ in norm
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -246,6 +246,13 @@ def plan_transfers(outputs: Sequence[OutputRule], exclude: Sequence[str]) -> tup
                 Transfer("/".join(source), "/".join(destination), kind[0], running, final, kind[1], urgent)
             )
     return tuple(transfers)
+
+
+def exactly(names: Iterable[str]) -> tuple[str, ...]:
+    """Return lines for ``--filter-from`` that take these files only. No name may hold a line's end."""
+    lines = ["+ /" + "/".join(_glob(tuple(part)) for part in name.split("/")) for name in names]
+    # rclone takes white space at a line's end away.
+    return (*(f"{line[:-1]}[{line[-1]}]" if line[-1].isspace() else line for line in lines), "- *")
 
 
 def _opening(source: Folder, destination: Folder, exclude: Sequence[Pattern]) -> tuple[str, ...]:

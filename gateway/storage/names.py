@@ -19,6 +19,7 @@ _ESCAPED = frozenset({ESCAPE, "\N{FULLWIDTH SOLIDUS}", *_FROM_PICTURES})
 _INVALID_BYTE = re.compile(f"{ESCAPE}(?:{ESCAPE}|([0-9A-F]{{2}}))")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WIDE_BACKSLASH, _WIDE_PERIOD = "\N{FULLWIDTH REVERSE SOLIDUS}", "\N{FULLWIDTH FULL STOP}"
+_NO_NAMES = frozenset({"", ".", ".."})
 MAX_PATH_BYTES = 4096
 
 
@@ -38,7 +39,7 @@ def clean_path(path: str, *, empty: bool = False) -> str:
     if path == "" and empty:
         return path
     names = path.split("/")
-    bad = any(name in ("", ".", "..") for name in names) or len(path) > MAX_PATH_BYTES
+    bad = not _NO_NAMES.isdisjoint(names) or len(path) > MAX_PATH_BYTES
     if bad or _CONTROL.search(path):
         raise StoreError(f"{path[:200]!a} is not a path below the job's outputs")
     try:

@@ -21,7 +21,7 @@ from gateway.compute.transport.base import RcloneRemote
 from gateway.errors import NotFound, ObjectArchived, StoreError, StoreUnreachable
 from gateway.storage import lifeline
 
-ASK_FIRST = "it is in the store's archive tier: ask the store's administrator to bring it back, which takes hours"
+ASK_FIRST = "it is in the store's archive tier: `gateway outputs restore JOB` brings it back, which takes hours"
 SOURCE_MISSING = 3
 NOTHING_TRANSFERRED = 9
 NAMES = ("--local-encoding", "Raw", "--sftp-encoding", "Raw", "--no-unicode-normalization")

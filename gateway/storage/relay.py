@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 from gateway.compute.transport.base import RcloneRemote, Transport
@@ -17,17 +12,10 @@ from gateway.storage.content_types import guess
 from gateway.storage.digests import remote_digests
 from gateway.storage.filters import Transfer
 from gateway.storage.manifest import ManifestFile, files_of_rows
-from gateway.storage.names import clean_path
-from gateway.storage.rclone import NAMES, SOURCE_MISSING, LogLine, Rclone, RcloneResult, address
+from gateway.storage.rclone import LogLine, Rclone, RcloneResult, address
+from gateway.storage.relay_follow import Followed, Sending, send_grown
+from gateway.storage.relay_source import BOUNDED, SAFE, SOURCE, STORE, UPLOADS, filter_file, is_real_folder, rows_of
 from gateway.storage.stores.base import Place, Store
-
-_SOURCE, _STORE = "SOURCE", "STORE"
-# Links are never followed: a payload could lay one to any file that the account can read.
-_SAFE = (*NAMES, "--skip-links", "--sftp-skip-links")
-# One relay at a time holds at most about 100 MiB.
-_BOUNDED = ("--transfers", "4", "--checkers", "8", "--buffer-size", "1Mi", "--multi-thread-streams", "0")
-_UPLOADS = ("--azureblob-upload-concurrency", "4", "--s3-upload-concurrency", "4", "--low-level-retries", "2")
-_MAX_LISTING = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -81,6 +69,8 @@ class TransferResult:
         The cause of a failure in one sentence.
     growing
         Whether nothing failed but files that were being written to.
+    left
+        Of followed files, what was left for a later pass.
     """
 
     transfer: Transfer
@@ -88,6 +78,7 @@ class TransferResult:
     copied: tuple[tuple[str, int], ...] = ()
     message: str | None = None
     growing: bool = False
+    left: Left = Left()
 
 
 @dataclass(frozen=True)
@@ -113,6 +104,12 @@ class RelayResult:
         return [item for result in self.transfers for item in result.copied]
 
     @property
+    def left(self) -> Left:
+        """What was left of followed files."""
+        found = [result.left for result in self.transfers]
+        return Left(sum(left.files for left in found), sum(left.bytes for left in found))
+
+    @property
     def message(self) -> str | None:
         """The first failure's sentence."""
         return next((result.message for result in self.transfers if result.message), None)
@@ -129,6 +126,7 @@ async def relay_pass(
     rclone: Rclone | None = None,
     on_left: Callable[[Left], None] | None = None,
     again: Collection[ManifestFile] = (),
+    followed: Followed | None = None,
 ) -> RelayResult:
     """Copy what the transfers take from a job's folder to its place in a store.
 
@@ -145,6 +143,9 @@ async def relay_pass(
         Called every few seconds with what the current transfer found to copy and has not copied.
     again
         Only these files, as `build_manifest` found them, and whatever the store has in their places.
+    followed
+        What background passes have sent of files that are only appended to, which is kept there. None: they are
+        left to the final pass.
 
     Raises
     ------
@@ -153,9 +154,13 @@ async def relay_pass(
     """
     options, rclone = options or RelayOptions(), rclone or Rclone()
     await store.prepare(place)
-    remotes = {_SOURCE: source, _STORE: await store.relay_remote(place)}
+    remotes = {SOURCE: source, STORE: await store.relay_remote(place)}
     results = []
     for transfer in transfers:
+        if transfer.follow and not final and not again:
+            if followed is not None and transfer.running:
+                results.append(await _follow(rclone, remotes, transfer, options, followed))
+            continue
         lines: Sequence[str] | None = transfer.final if final else transfer.running
         choice = ["--filter-from"]
         if again:
@@ -184,7 +189,7 @@ async def _copy(
     on_left: Callable[[Left], None] | None,
 ) -> TransferResult:
     try:
-        if not await _is_real_folder(rclone, remotes[_SOURCE], transfer.source_folder):
+        if not await is_real_folder(rclone, remotes[SOURCE], transfer.source_folder):
             return TransferResult(transfer, 0)
     except StoreError as error:
         return TransferResult(transfer, 1, (), error.message)
@@ -202,14 +207,30 @@ async def _copy(
         arguments = ["copy", *pass_arguments(transfer, final, options), *choice, str(file)]
         arguments += [argument for remote in remotes.values() for argument in remote.arguments]
         arguments += [
-            address(_SOURCE, remotes[_SOURCE], transfer.source_folder, folder=True),
-            address(_STORE, remotes[_STORE], transfer.destination_folder, folder=True),
+            address(SOURCE, remotes[SOURCE], transfer.source_folder, folder=True),
+            address(STORE, remotes[STORE], transfer.destination_folder, folder=True),
         ]
         try:
             result = await rclone.run(arguments, remotes, timeout=options.timeout, on_line=note, on_stats=note_left)
         except StoreError as error:
             return TransferResult(transfer, 1, tuple(copied), error.message)
     return TransferResult(transfer, result.exit_status, tuple(copied), result.message, _only_growing(result))
+
+
+async def _follow(
+    rclone: Rclone,
+    remotes: Mapping[str, RcloneRemote],
+    transfer: Transfer,
+    options: RelayOptions,
+    followed: Followed,
+) -> TransferResult:
+    """Send what has grown of a transfer's files, as far as whole lines go."""
+    sending = Sending(rclone, remotes[SOURCE], remotes[STORE], tuple(_headers_and_limit(transfer, options)))
+    try:
+        sent, left = await send_grown(sending, transfer, followed)
+    except (StoreError, NotFound) as error:
+        return TransferResult(transfer, 1, (), error.message)
+    return TransferResult(transfer, 0, tuple(sent), left=Left(*left))
 
 
 def _only_growing(result: RcloneResult) -> bool:
@@ -220,37 +241,23 @@ def _only_growing(result: RcloneResult) -> bool:
 
 def pass_arguments(transfer: Transfer, final: bool, options: RelayOptions) -> list[str]:
     """Return rclone's options of one transfer. Pure."""
-    found = [*_SAFE, *_BOUNDED, *_UPLOADS, "--stats", "5s", "--stats-log-level", "NOTICE"]
+    found = [*SAFE, *BOUNDED, *UPLOADS, "--stats", "5s", "--stats-log-level", "NOTICE"]
     if final:
         found += ["--fast-list"]
     else:
         found += ["--min-age", f"{options.settle:g}s"]
         if options.window is not None:
             found += ["--max-age", f"{options.window:g}s", "--no-traverse"]
+    return [*found, *_headers_and_limit(transfer, options)]
+
+
+def _headers_and_limit(transfer: Transfer, options: RelayOptions) -> list[str]:
+    found = []
     if transfer.content_type is not None:
         found += ["--header-upload", f"Content-Type: {transfer.content_type}"]
     if options.bandwidth is not None:
         found += ["--bwlimit", options.bandwidth]
     return found
-
-
-async def _is_real_folder(rclone: Rclone, source: RcloneRemote, folder: str) -> bool:
-    """Whether a folder below the job's is there, no name on the way being a link: rclone would follow it."""
-    names = clean_path(folder, empty=True).split("/") if folder else []
-    for depth, name in enumerate(names):
-        where = address(_SOURCE, source, *names[:depth], folder=True)
-        arguments = ["lsjson", "--dirs-only", "--no-modtime", *_SAFE, *source.arguments, where]
-        result = await rclone.run(arguments, {_SOURCE: source}, timeout=300)
-        if result.exit_status:
-            error = result.error("looking at the job's folder")
-            if result.exit_status == SOURCE_MISSING or isinstance(error, NotFound):
-                if depth == 0:  # nothing can be said of what is not there any more, least of all that it is copied
-                    raise StoreError("the job's folder is not there")
-                return False
-            raise error
-        if name not in {row["Name"] for row in json.loads(result.stdout)}:
-            return False
-    return True
 
 
 async def build_manifest(
@@ -278,9 +285,9 @@ async def build_manifest(
     local = source.options.get("type") == "local"
     found: dict[str, ManifestFile] = {}
     for transfer in transfers:
-        if not await _is_real_folder(rclone, source, transfer.source_folder):
+        if not await is_real_folder(rclone, source, transfer.source_folder):
             continue
-        rows = await _rows(rclone, source, transfer, digests=local)
+        rows = await rows_of(rclone, source, transfer.source_folder, transfer.final, digests=local)
         if not local and transport is not None and folder is not None:
             below = f"{folder.rstrip('/')}/{transfer.source_folder}".rstrip("/")
             sizes = {row["Path"]: row["Size"] for row in rows}
@@ -298,32 +305,5 @@ async def build_manifest(
     return found
 
 
-async def _rows(rclone: Rclone, source: RcloneRemote, transfer: Transfer, *, digests: bool) -> list[dict[str, Any]]:
-    """Rows of lsjson: the files of one transfer's final pass."""
-    async with filter_file(transfer.final) as file:
-        arguments = ["lsjson", "-R", "--files-only", "--no-mimetype", "--filter-from", str(file)]
-        arguments += ["--hash", "--hash-type", "sha256", "--hash-type", "md5"] if digests else []
-        where = address(_SOURCE, source, transfer.source_folder, folder=True)
-        arguments += [*_SAFE, *source.arguments, where]
-        result = await rclone.run(arguments, {_SOURCE: source}, max_output=_MAX_LISTING)
-    if result.exit_status:
-        error = result.error("listing the job's folder")
-        raise error if isinstance(error, StoreError) else StoreError(error.message)
-    rows: list[dict[str, Any]] = json.loads(result.stdout)
-    return rows
-
-
 def _below(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
-
-
-@asynccontextmanager
-async def filter_file(lines: Sequence[str]) -> AsyncIterator[Path]:
-    """Put a filter into a private file for the time of a run."""
-    descriptor, name = tempfile.mkstemp(prefix="gateway-filter-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write("".join(line + "\n" for line in lines))
-        yield Path(name)
-    finally:
-        os.unlink(name)  # noqa: PTH108

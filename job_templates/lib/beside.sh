@@ -11,8 +11,11 @@ gw_begin_beside() {
 
 # Makes this shell one that works for the container beside the payload: it has a name and a folder of its own.
 gw_be_beside() {
-  if [[ $gw_kind == ranks ]]; then gw_read_launch; fi
-  gw_attempt=$gw_attempt-beside gw_payload_private='' gw_payload_pidfile=''
+  case $gw_kind in
+    ranks) gw_read_launch ;;
+    tools) gw_read_tools && gw_kind=$gw_main_kind ;;
+  esac
+  gw_attempt=$gw_attempt-beside gw_payload_private='' gw_payload_pidfile='' gw_kept_descriptor=''
 }
 
 # Starts a program in a container beside the payload. Arguments: LIMIT (hundredths of a second) OUTPUT LONGEST (bytes

@@ -25,8 +25,11 @@ gw_main() {
   gw_take_claim
   gw_run_preamble
   gw_find_runtime || gw_not_started runtime_missing "${gw_problem:-no container runtime is configured}"
+  gw_check_binds || gw_not_started runtime_missing "$gw_problem"
+  gw_get_tools || gw_not_started image_pull_failed "$gw_problem"
   gw_get_image || gw_not_started image_pull_failed "$gw_problem"
   gw_enter_scratch
+  gw_begin_tools || gw_not_started node_failed "$gw_problem"
   gw_begin_ranks || gw_not_started "$gw_reason" "$gw_problem"
   gw_look
   [[ -z $gw_stop ]] || gw_not_started "$gw_stop" ''
@@ -34,6 +37,7 @@ gw_main() {
   gw_start_payload
   gw_wait_payload
   gw_judge
+  gw_clear_tools
   gw_leave_scratch
   gw_finish_passes
   gw_conclude "$gw_outcome" "$gw_exit" "$gw_reason" "$gw_message"
@@ -42,6 +46,8 @@ gw_main() {
 # Sets the first values of everything, and the deadline: the payload must end `reserve` before the walltime is over.
 gw_begin() {
   gw_stop='' gw_signalled='' gw_terminated='' gw_superseded='' gw_recorded='' gw_problem='' gw_id='' gw_token=''
+  # its images are in use for as long as it can run
+  pull_use_name=$gw_job.$gw_attempt pull_use_for=$((${gw_walltime%%.*} + 3600))
   gw_runtime='' gw_kind='' gw_claimed_at='' gw_payload_pid='' gw_payload_started_at='' gw_payload_ended_at=''
   gw_exit='' gw_outcome='' gw_reason='' gw_message='' gw_over='' gw_passes='' gw_manifest=false
   gw_syncer='' gw_wire='' gw_place=$gw_folder gw_pulling=0 gw_next_control=0 gw_next_claim=0
@@ -165,6 +171,8 @@ gw_find_runtime() {
 
 # Pulls and prepares the image. Status 1, and gw_problem: it could not be done.
 gw_get_image() {
+  local pull_metalink=$gw_control/${gw_metalink:-image.meta4} # this image's only
+  [[ -r $pull_metalink ]] || pull_metalink=''
   if [[ -n $gw_image_ref ]]; then
     gw_look
     [[ -z $gw_stop ]] || return 1
@@ -362,6 +370,7 @@ gw_conclude() {
   # The scheduler may run a terminated job again, and then they are needed; the gateway removes them once all is settled.
   if [[ $gw_stop != terminated ]]; then rm -f -- "$gw_control/credentials"; fi
   if [[ $gw_folder != "$gw_place" ]]; then rm -rf -- "$gw_folder"; fi
+  if [[ -n $gw_image_cache ]]; then pull_release "$gw_image_cache" "$pull_use_name"; fi
   gw_status ended
   gw_final_record "$@"
   exit "${2:-1}"

@@ -73,7 +73,7 @@ gw_join() {
     exit 75
   fi
   gw_run_preamble >/dev/null
-  "gw_${gw_kind}_available" && return
+  "gw_${gw_kind}_available" && gw_check_binds && return
   gw_tell_problem "$gw_kind: $gw_problem"
   exit 126
 }

@@ -41,19 +41,27 @@ gw_docker_has_image() {
 
 # Fill gw_argv with the whole command line.
 gw_docker_argv() {
-  local bind memory
+  local number memory device network=host
   gw_payload_prepare
   read -r _ memory _ </proc/meminfo
+  if [ -z "${gw_network-yes}" ]; then network=none; fi
   gw_argv=("$(command -v docker)" run --rm --interactive "--name=gw-$gw_job-$gw_attempt" --log-driver=none
-    --network=host --read-only --tmpfs=/tmp:exec "--shm-size=$((memory / 2))k" --security-opt=no-new-privileges
+    "--network=$network" --read-only --tmpfs=/tmp:exec "--shm-size=$((memory / 2))k" --security-opt=no-new-privileges
     --security-opt=label=disable --cap-drop=ALL "--user=$(id -u):$(id -g)" "--env=PATH=$gw_payload_path"
     --env=LANG=C.UTF-8 --env=HOME=/job)
   if [ "${gw_gpus:-0}" -gt 0 ]; then
-    gw_argv+=(--gpus=all)
+    if [ -e /dev/kfd ]; then
+      for device in /dev/kfd /dev/dri; do
+        if [ -e "$device" ]; then gw_argv+=("--device=$device"); fi
+      done
+    else
+      gw_argv+=(--gpus=all)
+    fi
   fi
-  for bind in ${gw_binds[@]+"${gw_binds[@]}"}; do
-    gw_argv+=(-v "$bind:$bind:ro")
+  for ((number = 0; number < ${#gw_binds[@]}; number++)); do
+    gw_argv+=(-v "${gw_bind_sources[number]-${gw_binds[number]}}:${gw_binds[number]}:ro")
   done
+  if [ -n "${gw_twin-}" ]; then gw_argv+=(-v "$gw_folder:$gw_twin"); fi
   gw_argv+=(-v "$gw_folder:/job" -w /job "$gw_root" "${gw_payload_words[@]}")
 }
 

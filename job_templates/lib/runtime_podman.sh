@@ -50,12 +50,13 @@ gw_podman_use() {
 
 # Fill gw_argv with the whole command line.
 gw_podman_argv() {
-  local bind memory device processes most
+  local number memory device processes most network=host
   gw_payload_prepare
   gw_podman_use "$gw_payload_private"
   read -r _ memory _ </proc/meminfo
+  if [ -z "${gw_network-yes}" ]; then network=none; fi
   gw_argv=("${gw_podman_words[@]}" run --interactive "--name=gw-$gw_job-$gw_attempt"
-    "--pidfile=$gw_payload_pidfile" --log-driver=none --network=host --pid=private --init=false --http-proxy=false
+    "--pidfile=$gw_payload_pidfile" --log-driver=none "--network=$network" --pid=private --init=false --http-proxy=false
     --read-only --tmpfs=/tmp "--shm-size=$((memory / 2))k" --security-opt=no-new-privileges
     --security-opt=label=disable --cap-drop=all "--env=PATH=$gw_payload_path" --env=LANG=C.UTF-8)
   if [ "$EUID" -eq 0 ]; then
@@ -72,9 +73,10 @@ gw_podman_argv() {
       if [ -e "$device" ]; then gw_argv+=("--device=$device"); fi
     done
   fi
-  for bind in ${gw_binds[@]+"${gw_binds[@]}"}; do
-    gw_argv+=(-v "$bind:$bind:ro")
+  for ((number = 0; number < ${#gw_binds[@]}; number++)); do
+    gw_argv+=(-v "${gw_bind_sources[number]-${gw_binds[number]}}:${gw_binds[number]}:ro")
   done
+  if [ -n "${gw_twin-}" ]; then gw_argv+=(-v "$gw_folder:$gw_twin"); fi
   gw_argv+=(-v "$gw_folder:/job" -w /job --rootfs "$gw_root" "${gw_payload_words[@]}")
 }
 

@@ -76,7 +76,7 @@ def is_free(listen: str) -> bool:
     ConfigurationError
         It is no address of this machine.
     """
-    from gateway.app import parse_listen  # takes a while to import
+    from gateway.jobs.configured import parse_listen  # takes a while to import
 
     host, port = parse_listen(listen)
     if port == 0:

@@ -60,6 +60,9 @@ async def test_a_level_of_outputs_has_exactly_the_contracts_shape(site: Site) ->
                 "digest": DIGEST,
                 "state": "final",
                 "stored_at": "2026-01-02T03:04:05.678Z",
+                "tier": None,
+                "archived": False,
+                "restoring": False,
                 "url": f"{JOBS}/{job_id}/outputs/VTK/cavity_0.vtk",
             }
         ],

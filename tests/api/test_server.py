@@ -15,8 +15,10 @@ import pytest
 
 from gateway import app
 from gateway.api.server import announced, listening, token_path
-from gateway.app import DrivingLock, Gateway, check_configuration, parse_listen
+from gateway.app import Gateway
 from gateway.errors import ConfigurationError
+from gateway.jobs.configured import check_configuration, parse_listen
+from gateway.jobs.driving_lock import DrivingLock
 from gateway.settings import load, parse
 from tests.api.conftest import JOBS, open_site, settings_for, specification
 

@@ -76,7 +76,7 @@ def test_a_good_case_is_read() -> None:
         ("template: settings", "static: settings\n    template: settings", 12, "exactly one"),
         ("path: in\n", "path: /in\n", 12, "relative"),
         (IMAGE, "image: image/recipe.yaml", 14, "no file 'image/recipe.yaml'"),
-        (IMAGE, "image: {ref: 'docker://x'}", 14, "image"),
+        (IMAGE, "image: {ref: 'ftp://x'}", 14, "image"),
         ("command: [tank]", "command: []", 15, "at least 1"),
         ("command: [tank]", "command: [tank]\nprogress: {file: a, pattern: 'x'}", 16, "one group"),
         ("command: [tank]", "command: [tank]\nprogress: {file: a, pattern: '(\\d)'}", 16, "not POSIX"),

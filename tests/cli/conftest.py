@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -76,14 +77,14 @@ def command(config: Path, capsys: pytest.CaptureFixture[str]) -> Command:
     return call
 
 
-@pytest.fixture
-def serving(config: Path) -> Iterator[Gateway]:
-    """The gateway of `config`, behind a real server on loopback."""
+@contextlib.contextmanager
+def served(config: Path, *, drive: bool = False) -> Iterator[Gateway]:
+    """Run the gateway of `config` behind a real server on loopback."""
     ready, ended = threading.Event(), asyncio.Event()
     opened: list[tuple[Gateway, asyncio.AbstractEventLoop]] = []
 
     async def serve() -> None:
-        async with Gateway(load(config, {}), drive=False) as gateway, listening(gateway) as running:
+        async with Gateway(load(config, {}), drive=drive) as gateway, listening(gateway) as running:
             with announced(gateway, running):
                 opened.append((gateway, asyncio.get_running_loop()))
                 ready.set()
@@ -104,6 +105,13 @@ def serving(config: Path) -> Iterator[Gateway]:
     finally:
         loop.call_soon_threadsafe(ended.set)
         thread.join()
+
+
+@pytest.fixture
+def serving(config: Path) -> Iterator[Gateway]:
+    """The gateway of `config`, behind a real server on loopback."""
+    with served(config) as gateway:
+        yield gateway
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,12 @@ def test_an_unknown_case_and_a_missing_program_are_told(
     failed = command("cases", "build", "cavity")
     assert failed.status == 1
     assert "apt-get install mmdebstrap" in failed.err
+
+
+def test_the_puller_is_one_program_that_a_site_can_keep(command: Any, config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pull.sh"
+    printed = command("images", "puller")
+    assert (printed.status, command("images", "puller", "-o", str(file)).status) == (0, 0)
+    assert file.read_text() == printed.out
+    said = subprocess.run([file], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr.split()[:2]) == (2, ["usage:", "pull.sh"])

@@ -76,7 +76,8 @@ async def test_an_image_arrives_whole_under_the_name_that_pulls_look_for(
     assert [path for path in cache.iterdir() if path.name != ".locks"] == [published]
     assert published.stat().st_mode & 0o222 == 0
     assert told == [0, PIECE, 2 * PIECE, image.size]
-    pull = templates.folder() / "lib/pull.sh"
+    pull = tmp_path / "pull.sh"
+    pull.write_text(templates.puller())
     found = subprocess.run(
         ["bash", pull, cache, f"sha256:{image.hex}", "built:tool"], capture_output=True, text=True, check=True
     )

@@ -10,9 +10,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from gateway.db import events, job_lists, jobs
+from gateway.db import events, job_lists, jobs, tables
 from gateway.db.database import Database
-from gateway.db.tables import metadata
 from gateway.model.states import IllegalTransition, State
 
 JOB = "11111111-1111-4111-8111-111111111111"
@@ -45,7 +44,7 @@ def _insert(database: Database, job_id: str = JOB, **values: object) -> None:
 def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) -> None:
     with database.engine.begin() as connection:
         context = MigrationContext.configure(connection)
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, tables.jobs.metadata) == []
 
 
 def test_each_change_of_state_is_one_event_with_its_evidence(database: Database) -> None:

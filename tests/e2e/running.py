@@ -44,9 +44,9 @@ class RunningGateway:
         self.data = folder / "data"
         self.config = folder / "gateway.toml"
         lines = [f'[gateway]\ndata = "{self.data}"\nlisten = "127.0.0.1:0"\n']
-        for section in ("targets", "stores"):
+        for section in ("targets", "stores", "registries"):
             for name, settings in raw.get(section, {}).items():
-                lines.append(f"[{section}.{name}]")
+                lines.append(f'[{section}."{name}"]')
                 lines += [f"{key} = {toml(value)}" for key, value in settings.items()]
         self.config.write_text("\n".join(lines) + "\n")
         tomllib.loads(self.config.read_text())

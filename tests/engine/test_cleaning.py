@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from gateway.compute.cleaning import JobFolders, remove_folders
 from gateway.db import events, jobs
-from gateway.db.tables import cleanings
+from gateway.db.retention_tables import cleanings
 from gateway.db.tables import jobs as job_table
 from gateway.engine.cleaning import Cleaner
 from gateway.errors import Conflict

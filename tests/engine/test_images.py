@@ -50,7 +50,7 @@ class Bench:
 
     async def until_ready(self, row: Any) -> None:
         async with asyncio.timeout(20):
-            while not self.images.ready(row, self.target, IMAGE):
+            while not self.images.place(row, self.target, IMAGE):
                 await self.site.gateway.bell.wait("here", 0.1)
 
     def pieces(self) -> int:
@@ -79,13 +79,13 @@ async def bench(site, monkeypatch) -> Bench:
 
 async def test_an_image_is_brought_once_for_all_jobs_and_looked_at_once(bench: Bench) -> None:
     rows = [await bench.staging() for _ in range(3)]
-    assert [bench.images.ready(row, bench.target, IMAGE) for row in rows] == [False] * 3
+    assert [bench.images.place(row, bench.target, IMAGE) for row in rows] == [None] * 3
     for row in rows:
         await bench.until_ready(row)
     assert (bench.cache / f"{HEX}.sqfs").read_bytes() == BODY
     assert bench.pieces() == 3
     before = len(bench.sent)
-    assert bench.images.ready(await bench.staging(), bench.target, IMAGE)
+    assert bench.images.place(await bench.staging(), bench.target, IMAGE)
     assert len(bench.sent) == before
 
 
@@ -101,8 +101,13 @@ async def test_jobs_that_wait_are_told_how_far_their_image_is(bench: Bench) -> N
 async def test_other_images_need_nothing(bench: Bench) -> None:
     row = await bench.staging()
     before = len(bench.sent)
-    for image in (None, Image(ref="https://images.example.org/a.sif"), Image(ref="/images/a.sif")):
-        assert bench.images.ready(row, bench.target, image)
+    for ref, place in {
+        "https://images.example.org/a.sif": "https://images.example.org/a.sif",
+        "/images/a.sif": "/images/a.sif",
+        "file:///images/a.sif": "/images/a.sif",
+        "cvmfs:///images.example.org/a.sif": "/cvmfs/images.example.org/a.sif",
+    }.items():
+        assert bench.images.place(row, bench.target, Image(ref=ref)) == Image(ref=place)
     assert len(bench.sent) == before
 
 
@@ -117,7 +122,7 @@ async def test_what_the_target_refuses_is_tried_some_times_and_then_told_to_ever
     bench.cache.parent.mkdir(parents=True, exist_ok=True)
     bench.cache.write_text("a file is in the way")
     rows = [await bench.staging() for _ in range(2)]
-    assert not any(bench.images.ready(row, bench.target, IMAGE) for row in rows)
+    assert not any(bench.images.place(row, bench.target, IMAGE) for row in rows)
     for row in rows:
         with pytest.raises(StagingFailed, match=r"the image tool could not be put into .*nothing can be written"):
             await bench.until_ready(row)
@@ -128,7 +133,7 @@ async def test_what_the_target_refuses_is_tried_some_times_and_then_told_to_ever
 async def test_an_image_that_is_not_kept_here_fails_with_what_to_do(bench: Bench) -> None:
     other = Image(ref="built:other", digest=f"sha256:{'0' * 64}")
     with pytest.raises(StagingFailed, match=r"not kept by this gateway any more \(build it: gateway cases build other"):
-        bench.images.ready(await bench.staging(), bench.target, other)
+        bench.images.place(await bench.staging(), bench.target, other)
 
 
 async def test_a_later_attempt_looks_again_because_the_image_may_have_gone(bench: Bench) -> None:
@@ -136,7 +141,7 @@ async def test_a_later_attempt_looks_again_because_the_image_may_have_gone(bench
     await bench.until_ready(row)
     (bench.cache / f"{HEX}.sqfs").unlink()
     second = {**row, "attempt": 2}
-    assert not bench.images.ready(second, bench.target, IMAGE)
+    assert not bench.images.place(second, bench.target, IMAGE)
     await bench.until_ready(second)
     assert (bench.cache / f"{HEX}.sqfs").exists()
 
@@ -144,7 +149,7 @@ async def test_a_later_attempt_looks_again_because_the_image_may_have_gone(bench
 async def test_a_delivery_that_no_job_waits_for_is_stopped(bench: Bench) -> None:
     bench.broken += [TargetUnreachable("the link is down")] * 1000
     row = await bench.staging()
-    assert not bench.images.ready(row, bench.target, IMAGE)
+    assert not bench.images.place(row, bench.target, IMAGE)
     bench.images.keep("here", [row["id"]])
     assert len(bench.images._under_way) == 1
     bench.images.keep("elsewhere", [])

@@ -16,6 +16,8 @@ from gateway.compute.records import CHUNK, RecordUpdate
 from gateway.compute.scheduler.base import Phase, SchedulerJob
 from gateway.db import events, jobs, outputs
 from gateway.db.database import Database
+from gateway.db.live_rows import LiveRows
+from gateway.engine import observe
 from gateway.engine.claims import late_record, node_claims
 from gateway.engine.observe import Observer, known_of
 from gateway.engine.plan import plan_job
@@ -162,3 +164,60 @@ def test_the_more_jobs_a_command_looks_at_the_less_of_each_it_carries() -> None:
     assert chunk_for(1) == CHUNK
     assert all(2 * count * chunk_for(count) <= NEWS for count in (1, 10, 200, 1000))
     assert chunk_for(AT_ONCE) == SHORTEST
+
+
+class Watched:
+    """An observer that sees jobs again and again, and counts whom it decides about."""
+
+    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.database = database
+        self.rows = LiveRows("t")
+        self.observer = Observer(database, Timing())
+        self.decided: list[str] = []
+        decide = observe.decide
+        monkeypatch.setattr(observe, "decide", lambda *seen: (self.decided.append(seen[0].job_id), decide(*seen))[1])
+
+    async def look(
+        self, shown: dict[str, SchedulerJob], record: RecordUpdate | None, at: datetime = NOW, *, whole: bool = True
+    ) -> list[str]:
+        """See the jobs, each with the same record; return those that were decided about."""
+        rows = await self.database.read(self.rows.read)
+        by_folder = {row["a_control_folder"]: record for row in rows if record is not None}
+        self.decided.clear()
+        await self.observer.take(rows, Sight(shown, by_folder, asked=True, whole=whole), at, NOW)
+        return list(self.decided)
+
+
+async def test_a_job_of_which_the_same_is_seen_again_is_not_decided_about_again(database, monkeypatch) -> None:
+    job_id, watched = await add(database), Watched(database, monkeypatch)
+    record = RecordUpdate(exists=True, claim=Claim(job_id[:8], TOKEN))
+    runs = {job_id[:8]: SchedulerJob(job_id[:8], Phase.RUNNING)}
+    assert [await watched.look(runs, record, NOW + timedelta(minutes=n)) for n in range(3)] == [[job_id], [], []]
+    row = await row_of(database, job_id)
+    assert (row["state"], row["observed_at"]) == ("running", NOW + timedelta(minutes=2))
+    with database.engine.begin() as connection:
+        jobs.set_attempt(connection, job_id, 1, offsets={"status.jsonl": 3})
+    assert [await watched.look(runs, record) for _ in range(2)] == [[job_id], []]
+
+
+async def test_whatever_is_new_about_a_quiet_job_is_decided_about(database, monkeypatch) -> None:
+    job_id, watched = await add(database), Watched(database, monkeypatch)
+    record = RecordUpdate(exists=True, claim=Claim(job_id[:8], TOKEN))
+    runs = {job_id[:8]: SchedulerJob(job_id[:8], Phase.RUNNING)}
+    assert [await watched.look(runs, record) for _ in range(2)] == [[job_id], []]
+    assert await watched.look({job_id[:8]: SchedulerJob(job_id[:8], Phase.ENDING)}, record) == [job_id]
+    assert await watched.look(runs, replace(record, final=final_of(job_id))) == [job_id]
+    assert (await row_of(database, job_id))["state"] == "finalizing"
+
+
+async def test_a_job_that_its_scheduler_does_not_show_any_more_is_decided_about_every_time(
+    database, monkeypatch
+) -> None:
+    job_id, watched = await add(database), Watched(database, monkeypatch)
+    record = RecordUpdate(exists=True, claim=Claim(job_id[:8], TOKEN))
+    ended = {job_id[:8]: SchedulerJob(job_id[:8], Phase.ENDED)}
+    late = NOW + timedelta(days=1)
+    for shown, whole in (({}, False), ({}, False), (ended, True), (ended, True)):
+        assert await watched.look(shown, record, whole=whole) == [job_id]
+    assert await watched.look(ended, record, late) == [job_id]
+    assert (await row_of(database, job_id))["state"] == "finalizing"

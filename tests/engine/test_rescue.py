@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import insert
 
 from gateway.db import behind, events
-from gateway.db.tables import cleanings
+from gateway.db.retention_tables import cleanings
 from gateway.engine.rescue import next_try
 from gateway.engine.timing import Timing
 from gateway.errors import Conflict

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from gateway.app import check_configuration
 from gateway.db import events, jobs, outputs, people
 from gateway.db import retention as table
 from gateway.db.database import Database
@@ -20,6 +19,7 @@ from gateway.db.tables import folders, job_stores
 from gateway.db.tables import jobs as job_table
 from gateway.engine.retention import RetentionLoop
 from gateway.errors import ConfigurationError, Conflict, NotFound, ObjectArchived, StoreError
+from gateway.jobs.configured import check_configuration
 from gateway.model.retention import OwnRule, RunRequest
 from gateway.model.states import State
 from gateway.settings import parse

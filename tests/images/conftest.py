@@ -7,11 +7,16 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from published_site import Opened, PublishedSite, open_gateway, settings_with
 from pull_site import Image, Mirror, MirrorServer, Node, command_folder, mirror_handler
+
+from testbed.mirror import Mirror as PublicMirror
 
 
 @pytest.fixture
@@ -94,3 +99,22 @@ def sif(squashfs: Path) -> Path:
     partition = ["--datatype", "4", "--parttype", "2", "--partfs", "1", "--partarch", "2"]
     subprocess.run(["siftool", "add", *partition, made, squashfs], check=True)
     return made
+
+
+@pytest.fixture
+def public() -> Iterator[PublicMirror]:
+    """What the world reads folders through, and where images are at first."""
+    with PublicMirror() as made:
+        yield made
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
+    """Open a gateway with mirrors."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(*mirrors: dict[str, Any], **more: Any) -> PublishedSite:
+            settings = settings_with(tmp_path / "data", mirrors, **more)
+            return PublishedSite(await stack.enter_async_context(open_gateway(settings)))
+
+        yield open_one

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -15,15 +17,23 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-PULL = Path(__file__).parents[2] / "job_templates" / "lib" / "pull.sh"
+from gateway import templates
+
+PULL = Path(tempfile.mkdtemp(prefix="pull-")) / "pull.sh"
+"""The puller as sites get it."""
+PULL.write_text(templates.puller())
+PULL.parent.chmod(0o755)
+atexit.register(shutil.rmtree, PULL.parent, ignore_errors=True)
 NODE_COMMANDS = [
     "bash",
     "cat",
     "chmod",
     "comm",
     "cut",
+    "date",
     "dd",
     "df",
+    "du",
     "env",
     "find",
     "flock",
@@ -40,11 +50,18 @@ NODE_COMMANDS = [
     "sort",
     "stat",
     "tail",
+    "tee",
     "touch",
     "tr",
+    "true",
+    "truncate",
     "unsquashfs",
 ]
 """All that a node needs to have beside a downloader."""
+
+
+LATE = 2_000_000
+"""The byte that the mirror ``late`` has wrong."""
 
 
 @dataclass
@@ -66,6 +83,8 @@ class Mirror:
     halfway: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
     port: int = 0
+    busy: bool = True
+    patience: str = "1"
 
     def url(self, behaviour: str, name: str = "image", query: str = "", login: str = "") -> str:
         return f"http://{login}127.0.0.1:{self.port}/{behaviour}/{name}{query}"
@@ -113,6 +132,8 @@ def mirror_handler(mirror: Mirror) -> type[BaseHTTPRequestHandler]:
             mirror.count(behaviour, gets=1)
             if behaviour in ("404", "503"):
                 self._send(behaviour, int(behaviour), b"<html>no</html>")
+            elif behaviour == "busy":
+                self._busy()
             elif behaviour == "html":
                 self._send(behaviour, 200, b"<!DOCTYPE html><html>sign in</html>" * 40, kind="text/html")
             elif behaviour == "loop":
@@ -122,6 +143,18 @@ def mirror_handler(mirror: Mirror) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
             else:
                 self._file(behaviour, data)
+
+        def _busy(self) -> None:
+            """Ask, once, to be asked again after a second."""
+            with mirror.lock:
+                first, mirror.busy = mirror.busy, False
+            if not first:
+                self._file("busy", self._parts()[1])
+                return
+            self.send_response(429)
+            self.send_header("Retry-After", mirror.patience)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def _file(self, behaviour: str, data: bytes) -> None:
             start, extra, whole = 0, "", len(data)
@@ -135,6 +168,9 @@ def mirror_handler(mirror: Mirror) -> type[BaseHTTPRequestHandler]:
                 data, extra = data[start : end + 1], f"bytes {start}-{end}/{whole}"
             if behaviour == "wrong":
                 data = bytes(byte ^ 0xFF for byte in data[:64]) + data[64:]
+            if behaviour == "late" and start < LATE < start + len(data):  # one byte in the second half is wrong
+                place = LATE - start
+                data = data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
             self._send(behaviour, 206 if extra else 200, data, extra=extra)
 
         def _send(
@@ -223,7 +259,7 @@ class Node:
         self, digest: str, *sources: str, unpack: bool = False, **settings: str
     ) -> subprocess.CompletedProcess[str]:
         process = self.start(digest, *sources, unpack=unpack, **settings)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
         return subprocess.CompletedProcess(process.args, process.returncode, out.strip(), err)
 
     def source(self, script: str, **variables: str) -> subprocess.Popen[str]:
@@ -232,8 +268,8 @@ class Node:
         return self._run(["-c", text], {"cache": str(self.cache), **variables})
 
     def names(self) -> set[str]:
-        """Names in the cache, the folder of locks aside."""
-        return {path.name for path in self.cache.iterdir()} - {".locks"} if self.cache.exists() else set()
+        """Names in the cache, locks and marks of use aside."""
+        return {path.name for path in self.cache.iterdir()} - {".locks", ".uses"} if self.cache.exists() else set()
 
 
 def command_folder(folder: Path, *downloaders: str, leave_out: tuple[str, ...] = ()) -> Path:

@@ -205,7 +205,7 @@ async def test_a_stopped_build_leaves_no_process(tmp_path: Path, recipe: Path, m
     said: list[str] = []
     build = asyncio.create_task(build_beside(recipe, tmp_path / "built", said.append))
     async with asyncio.timeout(20):
-        while not all((tmp_path / f"{name}.pid").exists() for name in ("mmdebstrap", "mksquashfs")):
+        while not (said and all((tmp_path / f"{name}.pid").exists() for name in ("mmdebstrap", "mksquashfs"))):
             await asyncio.sleep(0.02)
 
     build.cancel()

@@ -17,6 +17,7 @@ from pull_site import PULL, Image, Mirror, Node, alive, children, command_line, 
 MakeNode = Callable[..., Node]
 EVERY_TOOL = pytest.mark.parametrize("tools", [("curl",), ("curl", "aria2c"), ("aria2c",), ("wget",)], ids="+".join)
 DEAD = "http://127.0.0.1:1/image"
+HOST = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in os.uname().nodename)
 
 
 def only_the_image(node: Node, image: Image) -> bool:
@@ -345,8 +346,7 @@ def test_debris_of_dead_processes_is_reaped_and_that_of_other_hosts_after_a_day(
     node.cache.mkdir()
     ended = subprocess.Popen(["true"])
     ended.wait()
-    host = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in os.uname().nodename)
-    mine, theirs, old = (f"{image.hex}.{owner}.part" for owner in (f"{host}.{ended.pid}", "far.77", "far.78"))
+    mine, theirs, old = (f"{image.hex}.{owner}.part" for owner in (f"{HOST}.{ended.pid}", "far.77", "far.78"))
     for name in (mine, theirs, old):
         (node.cache / name).write_bytes(b"half")
     os.utime(node.cache / old, (1e9, 1e9))
@@ -408,7 +408,15 @@ def test_a_shared_cache_stays_usable_for_the_group_under_any_umask(node: Node, m
         for path in node.cache.rglob("*")
         if path != node.cache
     }
-    assert modes == {".locks": 0o770, f".locks/{image.hex}.lock": 0o660, f"{image.hex}.sif": 0o440}
+    mark = f".uses/{image.hex}.use.{HOST}.{os.geteuid()}"
+    assert modes == {
+        ".locks": 0o770,
+        f".locks/{image.hex}.lock": 0o660,
+        ".uses": 0o770,
+        f".uses/{image.hex}.used": 0o660,
+        mark: 0o640,
+        f"{image.hex}.sif": 0o440,
+    }
 
 
 def test_a_new_cache_is_private(node: Node, mirror: Mirror, image: Image) -> None:

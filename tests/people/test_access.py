@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import build_accounts, check_configuration
 from gateway.errors import ConfigurationError, InvalidRequest
 from gateway.jobs.acceptance import Acceptance
+from gateway.jobs.configured import build_accounts, check_configuration
 from gateway.people.access import lane_of, visible
 from gateway.settings import Settings, parse
 
@@ -54,7 +54,7 @@ def test_an_account_that_cannot_log_in_is_named_by_the_check(tmp_path: Path) -> 
 
 
 def test_without_an_account_nobody_uses_a_target_that_wants_one(tmp_path: Path) -> None:
-    from gateway.app import build_stores, build_targets
+    from gateway.jobs.configured import build_stores, build_targets
 
     found = settings(tmp_path, accounts={"alice": {"username": "al"}}, accounts_only=True)
     targets = build_targets(found)

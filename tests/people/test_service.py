@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.db import people as table
-from gateway.db import tables
+from gateway.db import people_tables
 from gateway.db.database import Database
 from gateway.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthenticated
 from gateway.model.people import Person, Role, Scope
@@ -43,7 +43,7 @@ async def test_a_token_is_known_by_its_secret_which_is_stored_nowhere(people: Pe
     secret = await _token(people)
     person = await people.identify(secret)
     assert (person.name, person.role, person.scopes) == ("alice", Role.USER, {Scope.READ, Scope.WRITE})
-    rows = await people.database.read(lambda c: str(list(c.execute(select(tables.tokens)))))
+    rows = await people.database.read(lambda c: str(list(c.execute(select(people_tables.tokens)))))
     assert secret not in rows
     assert secret.startswith(PREFIX)
     assert len(secret) == len(PREFIX) + 43

@@ -25,8 +25,11 @@ class RuntimeSettings(PluginSettings):
         Whether jobs may run without a container (``image: null``). They then see what the account sees.
     binds
         Folders of the node that every container sees, read-only.
+    bind_roots
+        Folders of the node below which a job may ask to see some, read-only.
     """
 
     kind: str = "auto"
     allow_host: bool = False
     binds: tuple[HostFolder, ...] = ()
+    bind_roots: tuple[HostFolder, ...] = ()

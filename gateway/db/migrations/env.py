@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from gateway.db.tables import metadata
+from gateway.db import tables
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+context.configure(connection=connection, target_metadata=tables.jobs.metadata, render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()

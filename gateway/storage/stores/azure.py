@@ -18,7 +18,7 @@ from gateway.compute.transport.base import RcloneRemote
 from gateway.errors import NotFound, StoreError
 from gateway.model.job import Probe
 from gateway.storage.names import clean_path, from_azure, to_azure
-from gateway.storage.stores.azure_blobs import annotate_blob, in_batches, is_folder, stored
+from gateway.storage.stores.azure_blobs import annotate_blob, bring_back, in_batches, is_folder, is_open, stored
 from gateway.storage.stores.azure_client import PIECE, AzureSettings, connect, translated
 from gateway.storage.stores.base import Place, Store, StoreContext, StoredObject, StoreSettings
 from gateway.storage.stores.headers import metadata_value, tag_value
@@ -304,6 +304,23 @@ class AzureStore(Store):
         container, _ = self._where(place)
         names = [self._blob(place, path)[1] for path in paths]
         await self._call("archiving", lambda: in_batches(self._client(container), "tier", names, tier))
+
+    async def restore(self, place: Place, paths: Sequence[str], *, urgent: bool) -> None:
+        """See `Store.restore`."""
+        container, _ = self._where(place)
+        names = [self._blob(place, path)[1] for path in paths]
+        await self._call("restoring", lambda: bring_back(self._client(container), names, urgent=urgent))
+
+    async def restored(self, place: Place, paths: Sequence[str]) -> set[str]:
+        """See `Store.restored`."""
+        container, _ = self._where(place)
+        client = self._client(container)
+
+        async def look(path: str) -> str | None:
+            name = self._blob(place, path)[1]
+            return path if await self._call(f"looking at {path!a}", lambda: is_open(client, name)) else None
+
+        return {path for path in await asyncio.gather(*map(look, paths)) if path is not None}
 
     async def purge(self, place: Place) -> None:
         """See `Store.purge`."""

@@ -7,7 +7,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 from azure.core import MatchConditions
-from azure.storage.blob import BlobProperties, ContainerClient, ContentSettings
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import (
+    BlobProperties,
+    ContainerClient,
+    ContentSettings,
+    RehydratePriority,
+    StandardBlobTier,
+)
 
 from gateway.errors import StoreError
 from gateway.storage.names import from_azure
@@ -79,6 +86,38 @@ def in_batches(
         bad = [answer.status_code for answer in answers if answer.status_code not in _GOOD]
         if bad:
             raise StoreError(f"the service answered {bad[0]} for {len(bad)} of {len(chunk)} blobs")
+
+
+def bring_back(client: ContainerClient, names: Sequence[str], *, urgent: bool) -> None:
+    """Ask for blobs back from the archive tier. Those that are gone or on their way already are no error.
+
+    Raises
+    ------
+    StoreError
+        The service refused for some of them.
+    """
+    priority = RehydratePriority.HIGH if urgent else RehydratePriority.STANDARD
+    for start in range(0, len(names), _AT_ONCE):
+        chunk = names[start : start + _AT_ONCE]
+        answers: Iterable[Any] = client.set_standard_blob_tier_blobs(
+            StandardBlobTier.HOT, *chunk, rehydrate_priority=priority, raise_on_any_failure=False
+        )
+        bad = [answer for answer in answers if answer.status_code not in _GOOD and not _is_coming(answer)]
+        if bad:
+            raise StoreError(f"the service answered {bad[0].status_code} for {len(bad)} of {len(chunk)} blobs")
+
+
+def _is_coming(answer: Any) -> bool:
+    return bool(answer.status_code == 409 and answer.headers.get("x-ms-error-code") == "BlobBeingRehydrated")
+
+
+def is_open(client: ContainerClient, name: str) -> bool:
+    """Say whether a blob can be read, or is gone: it is neither archived nor on its way back."""
+    try:
+        found = client.get_blob_client(name).get_blob_properties()
+    except ResourceNotFoundError:
+        return True
+    return not found.archive_status and str(found.blob_tier) != StandardBlobTier.ARCHIVE.value
 
 
 def _modified(text: str | None) -> datetime | None:

@@ -200,6 +200,17 @@ class Store(ABC):
         """Move single objects to another tier; those that are gone already are no error."""
         raise StoreError(f"store {self.name} has no archive tier")
 
+    async def restore(self, place: Place, paths: Sequence[str], *, urgent: bool) -> None:
+        """Ask for single objects back from an archive tier; those that are gone, or on their way, are no error."""
+        raise StoreError(f"store {self.name} has no archive tier")
+
+    async def restored(self, place: Place, paths: Sequence[str]) -> set[str]:
+        """Return those of `paths` that can be read and stay so, because they came back or never were away.
+
+        Those that are gone count: nothing is to be waited for.
+        """
+        return set(paths)
+
     @abstractmethod
     async def purge(self, place: Place) -> None:
         """Remove everything below the place."""

@@ -14,8 +14,11 @@ export const COMMANDS = {
 
 export interface CommandArguments {
   openSidebar: Record<string, never>;
-  /** Nothing: the gallery. `case`: its form. `from`: the form filled with a job's values. `container`: bring your own. */
-  launch: { case?: string; from?: string; container?: boolean };
+  /**
+   * Nothing: the gallery. `case`: its form. `from`: the form filled with a job's values. `container`: bring your own.
+   * `crate`: choose an RO-Crate.
+   */
+  launch: { case?: string; from?: string; container?: boolean; crate?: boolean };
   /** `tab` is the id of one of the job view's tabs. */
   openJob: { id: string; tab?: string };
   /** The table of a sweep. */

@@ -16,12 +16,13 @@ from gateway.compute.script import quote, words
 
 PATIENCE = 90.0
 """Seconds until something that must come is said not to come."""
-LIBRARIES = ("records", "pull", "payload", "supervise")
+LIBRARIES = ("records.sh", *templates.PULLER, "payload.sh", "binds.sh", "supervise.sh")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _RUN = """
 gw_open_silence
 mkdir -p -- "$gw_folder" "$gw_control"
+gw_check_binds || { printf 'refused: %s\\n' "$gw_problem"; exit; }
 "gw_${gw_kind}_available" || { printf 'unavailable: %s\\n' "$gw_problem"; exit; }
 "gw_${gw_kind}_prepare" "$gw_image" || { printf 'unprepared: %s\\n' "$gw_problem"; exit; }
 gw_start_payload
@@ -141,6 +142,9 @@ class Run:
             "env_names": list(env),
             "env_values": list(env.values()),
             "binds": [],
+            "bind_roots": [],
+            "asked_binds": [],
+            "network": "yes",
             "gpus": 0,
             "stop": "",
             "stop_after": "",
@@ -155,7 +159,7 @@ class Run:
         """Return bash text: assignments, libraries, then `text`."""
         kind = self.values["kind"]
         runtime = "apptainer" if kind == "singularity" else kind
-        libraries = [templates.library(f"{name}.sh") for name in (*LIBRARIES, f"runtime_{runtime}")]
+        libraries = [templates.library(name) for name in (*LIBRARIES, f"runtime_{runtime}.sh")]
         lines = ["LC_ALL=C GW_INLINED=yes"]
         for name, value in self.values.items():
             shown = f"({words(value)})" if isinstance(value, list) else quote(value)

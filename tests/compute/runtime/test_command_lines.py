@@ -89,6 +89,28 @@ def test_apptainer_and_singularity_are_called_with_everything_contained(kind: st
     assert not Path(where).exists()
 
 
+@pytest.mark.parametrize("kind", ["apptainer", "singularity"])
+def test_apptainer_and_singularity_take_the_network_away_where_the_site_lets_them(
+    kind: str, own: Person, stub: Path
+) -> None:
+    refuse = APPTAINER.replace(
+        "cat >", '[ "${*: -1}" != : ] || [ ! -e "$RECORDS/refuse" ] || { echo not allowed; exit 1; }\ncat >'
+    )
+    environment = put(stub, kind, refuse)
+    ended = Run(own, kind, ["solve"], network="", environment=environment | {"X": "1"}).run()
+    assert ended.lines[0].startswith("unprepared: "), ended.lines  # the stand-in ends with 6
+    (stub / kind).write_text((stub / kind).read_text().replace("exit 6", '[ "${*: -1}" = : ] || exit 6'))
+    for call in (stub / "records").iterdir():
+        call.unlink()
+    assert Run(own, kind, ["solve"], network="", environment=environment).run().status == 6
+    argv = next(argv for argv in calls(stub, f"{kind}.*") if argv[-1] == "solve")
+    assert argv[argv.index("--net") : argv.index("--net") + 3] == ["--net", "--network", "none"]
+    (stub / "records" / "refuse").touch()
+    refused = Run(own, kind, ["solve"], network="", environment=environment).run()
+    assert refused.lines[0].endswith(": not allowed")
+    assert f"{kind} cannot take the network away" in refused.lines[0]
+
+
 def test_docker_imports_an_image_once_and_runs_it_as_the_account(own: Person, stub: Path) -> None:
     environment = put(stub, "docker", DOCKER)
     runs = [Run(own, "docker", ["solve", "-x"], gpus=1, binds=["/data"], environment=environment) for _ in range(2)]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from testbed.images import TestImage, pack
 from tests.compute.runtime.container_run import Person, Run
 
 MakeRun = Callable[..., Run]
@@ -98,6 +101,50 @@ def test_folders_of_the_node_are_bound_read_only(make_run: MakeRun, person: Pers
     ended = make_run("bash", "-c", script, binds=[str(folder)]).run()
     assert ended.out.decode().splitlines() == ["shared", "shared data", "refused"], ended.err
     assert sorted(path.name for path in folder.rglob("*")) == ["deep", "file"]
+
+
+def test_folders_below_the_roots_are_bound_and_links_out_of_them_are_not(make_run: MakeRun, person: Person) -> None:
+    roots, outside = person.folder / "roots", person.folder / "outside"
+    for folder in (roots / "atlas one", outside):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "file").write_text("seen\n")
+        person.own(folder)
+    for link, to in (("current", roots / "atlas one"), ("away", outside)):
+        if not (roots / link).is_symlink():
+            (roots / link).symlink_to(to)
+    script = f'cat "{roots}/current/file" && ls "{roots}" && touch "{roots}/current/new" || echo refused'
+    asked = {"bind_roots": [str(roots)], "asked_binds": [str(roots / "current")]}
+    ended = make_run("bash", "-c", script, **asked).run()
+    assert ended.out.decode().splitlines() == ["seen", "current", "refused"], (ended.err, ended.lines)
+    for bind in ("away", "atlas one/../../outside", "absent"):
+        refused = make_run("true", **(asked | {"asked_binds": [str(roots / bind)]})).run()
+        assert refused.lines[0].startswith("refused: the folder "), refused.lines
+
+
+@pytest.mark.parametrize("kind", ["charliecloud"])
+def test_folders_that_the_image_does_not_have_can_be_bound(kind: str, own: Person) -> None:
+    ended = Run(own, kind, ["ls", "/usr/share/doc/base-files"], binds=["/usr/share/doc"]).run()
+    assert ended.status == 0, (ended.err, ended.lines)
+
+
+def test_a_link_of_the_image_is_not_followed_to_make_a_mount_point(
+    own: Person, test_image: TestImage, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(test_image.rootfs, root, symlinks=True)
+    (root / "data").symlink_to(tmp_path)
+    pack(root, tmp_path / "linked.sqfs")
+    run = Run(own, "charliecloud", ["true"], binds=["/data/deep"], image=tmp_path / "linked.sqfs")
+    ended = run.run()
+    assert ended.lines[0].startswith("unprepared: the image has no folder /data/deep"), ended.lines
+    assert not (tmp_path / "deep").exists()
+
+
+def test_a_payload_without_network_has_none_but_its_own(make_run: MakeRun) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        script = f"grep -c : /proc/net/dev; wget -q -T 5 -O - http://127.0.0.1:{server.getsockname()[1]}/ || echo none"
+        ended = make_run("bash", "-c", script, network="").run()
+    assert ended.out.decode().splitlines() == ["1", "none"], (ended.err, ended.lines)
 
 
 def test_files_have_the_umask_of_the_account(make_run: MakeRun) -> None:

@@ -2,7 +2,7 @@
 
 from alembic import op
 import sqlalchemy as sa
-import gateway.db.tables
+import gateway.db.columns
 
 revision = '0001'
 down_revision = None
@@ -33,12 +33,12 @@ def upgrade() -> None:
     sa.Column('stores', sa.JSON(), nullable=False),
     sa.Column('scheduler_id', sa.Text(), nullable=True),
     sa.Column('attempt', sa.Integer(), nullable=False),
-    sa.Column('created_at', gateway.db.tables.Moment(), nullable=False),
-    sa.Column('queued_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('started_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('ended_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('observed_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('cancel_requested_at', gateway.db.tables.Moment(), nullable=True),
+    sa.Column('created_at', gateway.db.columns.Moment(), nullable=False),
+    sa.Column('queued_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('started_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('ended_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('observed_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('cancel_requested_at', gateway.db.columns.Moment(), nullable=True),
     sa.Column('exit_code', sa.Integer(), nullable=True),
     sa.Column('progress', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('spec', sa.JSON(), nullable=False),
@@ -57,14 +57,14 @@ def upgrade() -> None:
     sa.Column('token', sa.String(length=32), nullable=True),
     sa.Column('control_folder', sa.Text(), nullable=True),
     sa.Column('job_folder', sa.Text(), nullable=True),
-    sa.Column('created_at', gateway.db.tables.Moment(), nullable=False),
-    sa.Column('staged_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('submit_started_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('submitted_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('claimed_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('payload_started_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('cancel_sent_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('missing_since', gateway.db.tables.Moment(), nullable=True),
+    sa.Column('created_at', gateway.db.columns.Moment(), nullable=False),
+    sa.Column('staged_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('submit_started_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('submitted_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('claimed_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('payload_started_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('cancel_sent_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('missing_since', gateway.db.columns.Moment(), nullable=True),
     sa.Column('offsets', sa.JSON(), nullable=False),
     sa.Column('final', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('scheduler_record', sa.JSON(none_as_null=True), nullable=True),
@@ -77,7 +77,7 @@ def upgrade() -> None:
     sa.Column('sequence', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('job_id', sa.String(length=36), nullable=True),
     sa.Column('owner', sa.String(length=128), nullable=True),
-    sa.Column('at', gateway.db.tables.Moment(), nullable=False),
+    sa.Column('at', gateway.db.columns.Moment(), nullable=False),
     sa.Column('kind', sa.String(length=32), nullable=False),
     sa.Column('data', sa.JSON(), nullable=False),
     sa.Column('evidence', sa.JSON(none_as_null=True), nullable=True),
@@ -105,7 +105,7 @@ def upgrade() -> None:
     sa.Column('key', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
     sa.Column('body', sa.String(length=64), nullable=False),
     sa.Column('job_id', sa.String(length=36), nullable=False),
-    sa.Column('at', gateway.db.tables.Moment(), nullable=False),
+    sa.Column('at', gateway.db.columns.Moment(), nullable=False),
     sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_idempotency_job_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('owner', 'key', name=op.f('pk_idempotency'))
     )
@@ -130,11 +130,11 @@ def upgrade() -> None:
     sa.Column('parent', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
     sa.Column('attempt', sa.Integer(), nullable=False),
     sa.Column('size', sa.BigInteger(), nullable=False),
-    sa.Column('modified_at', gateway.db.tables.Moment(), nullable=True),
+    sa.Column('modified_at', gateway.db.columns.Moment(), nullable=True),
     sa.Column('content_type', sa.Text(), nullable=True),
     sa.Column('digest', sa.String(length=71), nullable=True),
     sa.Column('state', sa.String(length=8), nullable=False),
-    sa.Column('stored_at', gateway.db.tables.Moment(), nullable=True),
+    sa.Column('stored_at', gateway.db.columns.Moment(), nullable=True),
     sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_outputs_job_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('job_id', 'store', 'path', name=op.f('pk_outputs'))
     )

@@ -2,7 +2,7 @@
 
 from alembic import op
 import sqlalchemy as sa
-import gateway.db.tables
+import gateway.db.columns
 
 revision = '0002'
 down_revision = '0001'
@@ -10,7 +10,7 @@ down_revision = '0001'
 
 def upgrade() -> None:
     with op.batch_alter_table('attempts') as batch:
-        batch.add_column(sa.Column('renew_at', gateway.db.tables.Moment(), nullable=True))
+        batch.add_column(sa.Column('renew_at', gateway.db.columns.Moment(), nullable=True))
 
 
 def downgrade() -> None:

@@ -5,7 +5,7 @@ Columns are added with defaults, never by making the table anew: on SQLite that 
 
 from alembic import op
 import sqlalchemy as sa
-import gateway.db.tables
+import gateway.db.columns
 
 revision = '0003'
 down_revision = '0002'
@@ -14,7 +14,7 @@ down_revision = '0002'
 def upgrade() -> None:
     op.create_table('audit',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('at', gateway.db.tables.Moment(), nullable=False),
+    sa.Column('at', gateway.db.columns.Moment(), nullable=False),
     sa.Column('person', sa.String(length=128), nullable=False),
     sa.Column('token', sa.String(length=36), nullable=True),
     sa.Column('request', sa.String(length=64), nullable=False),
@@ -34,7 +34,7 @@ def upgrade() -> None:
     sa.Column('file', sa.Text(), nullable=False),
     sa.Column('size', sa.BigInteger(), nullable=False),
     sa.Column('recipe', sa.String(length=71), nullable=False),
-    sa.Column('built_at', gateway.db.tables.Moment(), nullable=False),
+    sa.Column('built_at', gateway.db.columns.Moment(), nullable=False),
     sa.PrimaryKeyConstraint('digest', name=op.f('pk_built_images'))
     )
     with op.batch_alter_table('built_images', schema=None) as batch_op:
@@ -43,7 +43,7 @@ def upgrade() -> None:
     op.create_table('case_versions',
     sa.Column('digest', sa.String(length=71), nullable=False),
     sa.Column('name', sa.String(length=128), nullable=False),
-    sa.Column('published_at', gateway.db.tables.Moment(), nullable=False),
+    sa.Column('published_at', gateway.db.columns.Moment(), nullable=False),
     sa.Column('content', sa.LargeBinary(), nullable=False),
     sa.PrimaryKeyConstraint('digest', name=op.f('pk_case_versions'))
     )
@@ -53,8 +53,8 @@ def upgrade() -> None:
     op.create_table('people',
     sa.Column('name', sa.String(length=128), nullable=False),
     sa.Column('role', sa.String(length=16), nullable=False),
-    sa.Column('created_at', gateway.db.tables.Moment(), nullable=False),
-    sa.Column('disabled_at', gateway.db.tables.Moment(), nullable=True),
+    sa.Column('created_at', gateway.db.columns.Moment(), nullable=False),
+    sa.Column('disabled_at', gateway.db.columns.Moment(), nullable=True),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_people'))
     )
     op.create_table('sweeps',
@@ -68,9 +68,9 @@ def upgrade() -> None:
     sa.Column('points', sa.JSON(), nullable=False),
     sa.Column('count', sa.Integer(), nullable=False),
     sa.Column('limit', sa.Integer(), nullable=True),
-    sa.Column('created_at', gateway.db.tables.Moment(), nullable=False),
+    sa.Column('created_at', gateway.db.columns.Moment(), nullable=False),
     sa.Column('rerun_of', sa.String(length=36), nullable=True),
-    sa.Column('cancel_requested_at', gateway.db.tables.Moment(), nullable=True),
+    sa.Column('cancel_requested_at', gateway.db.columns.Moment(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sweeps'))
     )
     with op.batch_alter_table('sweeps', schema=None) as batch_op:
@@ -82,9 +82,9 @@ def upgrade() -> None:
     sa.Column('digest', sa.String(length=71), nullable=True),
     sa.Column('size', sa.BigInteger(), nullable=True),
     sa.Column('received', sa.BigInteger(), nullable=False),
-    sa.Column('created_at', gateway.db.tables.Moment(), nullable=False),
-    sa.Column('used_at', gateway.db.tables.Moment(), nullable=False),
-    sa.Column('completed_at', gateway.db.tables.Moment(), nullable=True),
+    sa.Column('created_at', gateway.db.columns.Moment(), nullable=False),
+    sa.Column('used_at', gateway.db.columns.Moment(), nullable=False),
+    sa.Column('completed_at', gateway.db.columns.Moment(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_uploads'))
     )
     with op.batch_alter_table('uploads', schema=None) as batch_op:
@@ -96,7 +96,7 @@ def upgrade() -> None:
     sa.Column('name', sa.String(length=128), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('values', sa.JSON(), nullable=False),
-    sa.Column('updated_at', gateway.db.tables.Moment(), nullable=False),
+    sa.Column('updated_at', gateway.db.columns.Moment(), nullable=False),
     sa.PrimaryKeyConstraint('owner', 'case', 'name', name=op.f('pk_value_sets'))
     )
     op.create_table('dependencies',
@@ -115,10 +115,10 @@ def upgrade() -> None:
     sa.Column('label', sa.Text(), nullable=False),
     sa.Column('hash', sa.String(length=64), nullable=False),
     sa.Column('scopes', sa.JSON(), nullable=False),
-    sa.Column('created_at', gateway.db.tables.Moment(), nullable=False),
-    sa.Column('expires_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('revoked_at', gateway.db.tables.Moment(), nullable=True),
-    sa.Column('used_at', gateway.db.tables.Moment(), nullable=True),
+    sa.Column('created_at', gateway.db.columns.Moment(), nullable=False),
+    sa.Column('expires_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('revoked_at', gateway.db.columns.Moment(), nullable=True),
+    sa.Column('used_at', gateway.db.columns.Moment(), nullable=True),
     sa.ForeignKeyConstraint(['person'], ['people.name'], name=op.f('fk_tokens_person'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tokens')),
     sa.UniqueConstraint('hash', name=op.f('uq_tokens_hash'))
@@ -130,10 +130,10 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('notes', sa.Text(), nullable=True))
         batch_op.add_column(sa.Column('lane', sa.String(length=200), server_default='', nullable=False))
         batch_op.add_column(sa.Column('hold', sa.Boolean(), server_default=sa.false(), nullable=False))
-        batch_op.add_column(sa.Column('sync_requested_at', gateway.db.tables.Moment(), nullable=True))
+        batch_op.add_column(sa.Column('sync_requested_at', gateway.db.columns.Moment(), nullable=True))
         batch_op.add_column(sa.Column('sweep_index', sa.Integer(), nullable=True))
     with op.batch_alter_table('attempts', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('hold_sent_at', gateway.db.tables.Moment(), nullable=True))
+        batch_op.add_column(sa.Column('hold_sent_at', gateway.db.columns.Moment(), nullable=True))
     op.execute('UPDATE jobs SET lane = target')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.create_index('ix_jobs_lane_state', ['lane', 'state'], unique=False)

@@ -2,7 +2,7 @@
 
 from alembic import op
 import sqlalchemy as sa
-import gateway.db.tables
+import gateway.db.columns
 
 revision = '0004'
 down_revision = '0003'
@@ -17,14 +17,14 @@ def upgrade() -> None:
         sa.Column('lane', sa.String(length=200), nullable=False),
         sa.Column('holder', sa.String(length=64), nullable=False),
         sa.Column('token', sa.BigInteger(), nullable=False),
-        sa.Column('expires_at', gateway.db.tables.Moment(), nullable=False),
+        sa.Column('expires_at', gateway.db.columns.Moment(), nullable=False),
         sa.Column('status', sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint('lane', name=op.f('pk_leases')),
     )
     op.create_table(
         'gateways',
         sa.Column('name', sa.String(length=64), nullable=False),
-        sa.Column('expires_at', gateway.db.tables.Moment(), nullable=False),
+        sa.Column('expires_at', gateway.db.columns.Moment(), nullable=False),
         sa.Column('used', sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint('name', name=op.f('pk_gateways')),
     )

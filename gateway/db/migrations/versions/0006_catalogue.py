@@ -2,7 +2,7 @@
 
 from alembic import op
 import sqlalchemy as sa
-import gateway.db.tables
+import gateway.db.columns
 
 revision = '0006'
 down_revision = '0005'
@@ -12,7 +12,7 @@ def upgrade() -> None:
     op.create_table(
         'signing_keys',
         sa.Column('key', sa.String(length=64), nullable=False),
-        sa.Column('added_at', gateway.db.tables.Moment(), nullable=False),
+        sa.Column('added_at', gateway.db.columns.Moment(), nullable=False),
         sa.PrimaryKeyConstraint('key', name=op.f('pk_signing_keys')),
     )
     op.create_table(
@@ -24,10 +24,10 @@ def upgrade() -> None:
         sa.Column('holder', sa.String(length=64), nullable=False),
         sa.Column('sample', sa.BigInteger(), nullable=True),
         sa.Column('basis', sa.String(length=80), nullable=True),
-        sa.Column('started_at', gateway.db.tables.Moment(), nullable=False),
-        sa.Column('updated_at', gateway.db.tables.Moment(), nullable=False),
-        sa.Column('ended_at', gateway.db.tables.Moment(), nullable=True),
-        sa.Column('position', gateway.db.tables.CText, nullable=True),
+        sa.Column('started_at', gateway.db.columns.Moment(), nullable=False),
+        sa.Column('updated_at', gateway.db.columns.Moment(), nullable=False),
+        sa.Column('ended_at', gateway.db.columns.Moment(), nullable=True),
+        sa.Column('position', gateway.db.columns.CText, nullable=True),
         sa.Column('report', sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ['job_id'], ['jobs.id'], name=op.f('fk_verifications_job_id_jobs'), ondelete='CASCADE'
@@ -38,7 +38,7 @@ def upgrade() -> None:
         'verification_findings',
         sa.Column('job_id', sa.String(length=36), nullable=False),
         sa.Column('store', sa.String(length=64), nullable=False),
-        sa.Column('path', gateway.db.tables.CText, nullable=False),
+        sa.Column('path', gateway.db.columns.CText, nullable=False),
         sa.Column('result', sa.String(length=16), nullable=False),
         sa.Column('detail', sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -47,7 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint('job_id', 'store', 'path', name=op.f('pk_verification_findings')),
     )
     op.add_column('job_stores', sa.Column('verdict', sa.String(length=16), nullable=True))
-    op.add_column('job_stores', sa.Column('verified_at', gateway.db.tables.Moment(), nullable=True))
+    op.add_column('job_stores', sa.Column('verified_at', gateway.db.columns.Moment(), nullable=True))
 
 
 def downgrade() -> None:

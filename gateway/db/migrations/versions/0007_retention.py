@@ -2,12 +2,12 @@
 
 from alembic import op
 import sqlalchemy as sa
-import gateway.db.tables
+import gateway.db.columns
 
 revision = '0007'
 down_revision = '0006'
 
-Moment = gateway.db.tables.Moment
+Moment = gateway.db.columns.Moment
 
 
 def upgrade() -> None:
@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column('keep', sa.JSON(), nullable=False),
         sa.Column('by', sa.String(length=128), nullable=False),
         sa.Column('created_at', Moment(), nullable=False),
-        sa.Column('position', gateway.db.tables.CText, nullable=False),
+        sa.Column('position', gateway.db.columns.CText, nullable=False),
         sa.Column('count', sa.BigInteger(), nullable=False),
         sa.Column('bytes', sa.BigInteger(), nullable=False),
         sa.Column('problem', sa.Text(), nullable=True),

@@ -2,7 +2,7 @@
 
 from alembic import op
 import sqlalchemy as sa
-import gateway.db.tables
+import gateway.db.columns
 
 revision = '0008'
 down_revision = '0007'
@@ -10,9 +10,9 @@ down_revision = '0007'
 COLUMNS = {
     'backlog': sa.BigInteger,
     'backlog_files': sa.BigInteger,
-    'oldest_unsent': gateway.db.tables.Moment,
-    'backlog_at': gateway.db.tables.Moment,
-    'rescue_at': gateway.db.tables.Moment,
+    'oldest_unsent': gateway.db.columns.Moment,
+    'backlog_at': gateway.db.columns.Moment,
+    'rescue_at': gateway.db.columns.Moment,
 }
 
 

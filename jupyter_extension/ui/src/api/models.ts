@@ -9,13 +9,17 @@ export type BulkPage = Schemas['BulkPage'];
 export type CaseInfo = Schemas['CaseInfo'];
 export type CaseSummary = Schemas['CaseSummary'];
 export type CheckedValues = Schemas['CheckedValues'];
+export type CratePlan = Schemas['CratePlan'];
 export type DataSeries = Schemas['DataSeries'];
 export type Event = Schemas['Event'];
 export type EventPage = Schemas['EventPage'];
 export type FamilyInfo = Schemas['FamilyInfo'];
 export type FieldProblem = Schemas['FieldProblem'];
+export type Finding = Schemas['Finding'];
+export type ImageSummary = Schemas['ImageSummary'];
 export type Job = Schemas['Job'];
 export type JobPage = Schemas['JobPage'];
+export type JobRetention = Schemas['JobRetention'];
 export type Me = Schemas['Me'];
 export type OutputFile = Schemas['OutputFile'];
 export type OutputFolder = Schemas['OutputFolder'];
@@ -38,6 +42,7 @@ export type SweepRow = Schemas['SweepRow'];
 export type SweepTable = Schemas['SweepTable'];
 export type TargetInfo = Schemas['TargetInfo'];
 export type TargetPage = Schemas['TargetPage'];
+export type Verification = Schemas['Verification'];
 
 /** A problem document (RFC 9457). */
 export interface ProblemDocument {

@@ -526,6 +526,225 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List images
+         * @description List the images that jobs can name, by name.
+         */
+        get: operations["list_images"];
+        put?: never;
+        /**
+         * Add an image
+         * @description Take an image into the catalogue.
+         *
+         *         Where its pieces were not told, the gateway begins to read the file once, beside everything else: the image's
+         *         `work` tells how far that is.
+         */
+        post: operations["add_image"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take over a list of images
+         * @description Take over Neurodesk's list of containers (`apps.json`); entries that are broken are told, the rest is taken.
+         */
+        post: operations["import_images"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/gc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove unused images from the catalogue
+         * @description Remove images from the catalogue that are retired, not pinned and unused; by default only say which.
+         */
+        post: operations["clean_images"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{image}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an image
+         * @description Show an image, by its id, its digest or one of its names (with `/` as `%2F`).
+         */
+        get: operations["get_image"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change, pin or retire an image
+         * @description Change names, mirrors and the like; pin an image, or retire it (`live: false`).
+         */
+        patch: operations["change_image"];
+        trace?: never;
+    };
+    "/api/v1/images/{image}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check the mirrors of an image
+         * @description Begin to check the mirrors of an image by reading parts of it; its `work` and `mirrors` tell what is found.
+         */
+        post: operations["check_image"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{image}/prefetch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring an image to a target
+         * @description Bring an image into a target's cache, by a small job of mine that pulls it and does nothing else.
+         */
+        post: operations["prefetch_image"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/targets/{name}/images/gc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make room in a target's image cache
+         * @description Remove images from a target's cache, those unused for longest first, until it is small enough.
+         *
+         *         What is pinned, in use, or named by a live job stays. Mirrors and the catalogue are left alone.
+         */
+        post: operations["clean_image_cache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/image-mirrors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List mirrors that images are published to
+         * @description List the mirrors that images are published to, and how many are in which state there.
+         */
+        get: operations["list_image_mirrors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/image-publications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List which image is in which mirror
+         * @description List which image is in which mirror, what is under way, and what failed and why.
+         */
+        get: operations["list_image_publications"];
+        put?: never;
+        /**
+         * Publish images
+         * @description Have images looked at in mirrors, and brought to those that have them not. It is carried out beside.
+         */
+        post: operations["publish_images"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/image-publications/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what publishing would do
+         * @description Say what publishing would do: one line of JSON for each image and mirror. Nothing is changed.
+         *
+         *         Lines come as mirrors answer; whoever hangs up ends it. Files of the right size are taken for the image.
+         */
+        post: operations["plan_image_publications"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{id}/outputs": {
         parameters: {
             query?: never;
@@ -1067,6 +1286,26 @@ export interface paths {
          * @description Take one's hold away.
          */
         post: operations["release_outputs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/retention/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring archived outputs back
+         * @description Bring archived outputs back, which takes the store hours: the job's retention tells how far it is.
+         */
+        post: operations["restore_outputs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1617,6 +1856,46 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * CacheOrder
+         * @description How much of a target's image cache may stay (`POST /targets/{name}/images/gc`).
+         */
+        CacheOrder: {
+            /**
+             * Limit
+             * @description Bytes, or `500G`; the target's own by default.
+             * @default null
+             */
+            limit: number | null;
+        };
+        /**
+         * CacheReport
+         * @description What was removed from a target's image cache, and how many bytes are left.
+         */
+        CacheReport: {
+            /** Target */
+            target: string;
+            /** Limit */
+            limit: number;
+            /** Left */
+            left: number;
+            /** Items */
+            items: components["schemas"]["CachedImage"][];
+        };
+        /**
+         * CachedImage
+         * @description An image of a target's cache. ``kept`` says why it stays (``in_use``, ``wanted`` …); null: it was removed.
+         */
+        CachedImage: {
+            /** Key */
+            key: string;
+            /** Name */
+            name: string | null;
+            /** Bytes */
+            bytes: number;
+            /** Kept */
+            kept: string | null;
+        };
+        /**
          * CaseBuild
          * @description Where the build of a case's image is.
          */
@@ -1748,6 +2027,18 @@ export interface components {
             after: components["schemas"]["JsonValue"];
         };
         /**
+         * CheckOrder
+         * @description How to check the mirrors of an image (`POST /images/{id}/check`).
+         */
+        CheckOrder: {
+            /**
+             * Full
+             * @description Read the whole file, once; what is not known of it is learned.
+             * @default false
+             */
+            full: boolean;
+        };
+        /**
          * CheckedValues
          * @description Values that a job could have: complete, with defaults.
          */
@@ -1767,6 +2058,32 @@ export interface components {
             label: string;
         };
         /**
+         * CleanOrder
+         * @description What to remove from the catalogue (`POST /images/gc`).
+         */
+        CleanOrder: {
+            /**
+             * Dry Run
+             * @default true
+             */
+            dry_run: boolean;
+            /**
+             * Unused Days
+             * @default 90
+             */
+            unused_days: number;
+        };
+        /**
+         * CleanReport
+         * @description Images that are retired, not pinned, and that no job asked for in so many days. Files of mirrors stay.
+         */
+        CleanReport: {
+            /** Items */
+            items: components["schemas"]["ImageSummary"][];
+            /** Dry Run */
+            dry_run: boolean;
+        };
+        /**
          * ColumnInfo
          * @description A column of a data series.
          */
@@ -1783,6 +2100,42 @@ export interface components {
              * @default null
              */
             unit: string | null;
+        };
+        /**
+         * Coming
+         * @description What a rule will do with a job's outputs in one store.
+         *
+         *     Attributes
+         *     ----------
+         *     at
+         *         From when on the rule is due.
+         *     blocked
+         *         What keeps it back now; null: nothing does.
+         */
+        Coming: {
+            /** Store */
+            store: string;
+            /** Rule */
+            rule: string;
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "delete" | "archive";
+            /**
+             * Tier
+             * @default null
+             */
+            tier: string | null;
+            /** Keep */
+            keep: string[];
+            /** At */
+            at: string;
+            /**
+             * Blocked
+             * @default null
+             */
+            blocked: string | null;
         };
         /**
          * CrateOrder
@@ -2033,7 +2386,9 @@ export interface components {
          * Image
          * @description A container image: where it comes from and, for proof, the SHA-256 of the file.
          *
-         *     ``built:<name>`` with a digest is an image that the gateway built itself and delivers to the target.
+         *     ``built:<name>`` with a digest is an image that the gateway built itself and delivers to the target;
+         *     ``tool/version`` is one of the catalogue. What the tag of a registry's image (``docker://``, ``oras://``) means is
+         *     found out once: `manifest_digest` then says which it is.
          */
         Image: {
             /** Ref */
@@ -2048,6 +2403,342 @@ export interface components {
              * @default []
              */
             mirrors: string[];
+            /**
+             * Manifest Digest
+             * @default null
+             */
+            manifest_digest: string | null;
+        };
+        /**
+         * ImageChanges
+         * @description Changes of an image (`PATCH /images/{id}`); what is not given stays.
+         */
+        ImageChanges: {
+            /**
+             * Names
+             * @default null
+             */
+            names: string[] | null;
+            /**
+             * Mirrors
+             * @default null
+             */
+            mirrors: components["schemas"]["NewMirror"][] | null;
+            /**
+             * Sources
+             * @default null
+             */
+            sources: string[] | null;
+            /**
+             * Categories
+             * @default null
+             */
+            categories: string[] | null;
+            /**
+             * Commands
+             * @default null
+             */
+            commands: string[] | null;
+            /**
+             * Summary
+             * @default null
+             */
+            summary: string | null;
+            /**
+             * Pinned
+             * @default null
+             */
+            pinned: boolean | null;
+            /**
+             * Live
+             * @default null
+             */
+            live: boolean | null;
+        };
+        /**
+         * ImageInfo
+         * @description An image. ``pieces`` are only told where they were asked for.
+         */
+        ImageInfo: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Names */
+            names: string[];
+            /** Digest */
+            digest: string | null;
+            /** Size */
+            size: number | null;
+            /** Media Type */
+            media_type: string | null;
+            /** Architecture */
+            architecture: string | null;
+            /** Categories */
+            categories: string[];
+            /** Summary */
+            summary: string;
+            /** Origin */
+            origin: string;
+            /** Pinned */
+            pinned: boolean;
+            /** Live */
+            live: boolean;
+            /** Mirrors Alive */
+            mirrors_alive: number;
+            /** Mirrors Known */
+            mirrors_known: number;
+            /** Created At */
+            created_at: string;
+            /** Used At */
+            used_at: string | null;
+            /** @default null */
+            work: components["schemas"]["ImageWork"] | null;
+            /** Mirrors */
+            mirrors: components["schemas"]["ImageMirror"][];
+            /** Sources */
+            sources: string[];
+            /** Commands */
+            commands: string[];
+            /** Manifest Digest */
+            manifest_digest: string | null;
+            /** Piece Size */
+            piece_size: number | null;
+            /** Piece Count */
+            piece_count: number;
+            /**
+             * Pieces
+             * @default null
+             */
+            pieces: string[] | null;
+        };
+        /**
+         * ImageMirror
+         * @description A place of an image, and how the gateway's last check found it.
+         *
+         *     ``wrong``: what it has is not the image. ``rate_bytes_per_s``: as the gateway saw it; targets see their own.
+         */
+        ImageMirror: {
+            /** Url */
+            url: string;
+            /**
+             * Region
+             * @default null
+             */
+            region: string | null;
+            /**
+             * State
+             * @default unknown
+             * @enum {string}
+             */
+            state: "alive" | "wrong" | "dead" | "unknown";
+            /**
+             * Checked At
+             * @default null
+             */
+            checked_at: string | null;
+            /**
+             * Rate Bytes Per S
+             * @default null
+             */
+            rate_bytes_per_s: number | null;
+            /**
+             * Problem
+             * @default null
+             */
+            problem: string | null;
+        };
+        /**
+         * ImageMirrorInfo
+         * @description A configured mirror, and how many images are in which state there.
+         */
+        ImageMirrorInfo: {
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
+            /**
+             * Region
+             * @default null
+             */
+            region: string | null;
+            /**
+             * Wanted
+             * @default 0
+             */
+            wanted: number;
+            /**
+             * Working
+             * @default 0
+             */
+            working: number;
+            /**
+             * Published
+             * @default 0
+             */
+            published: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+        };
+        /**
+         * ImageMirrorPage
+         * @description The configured mirrors, in the order of the configuration.
+         */
+        ImageMirrorPage: {
+            /** Items */
+            items: components["schemas"]["ImageMirrorInfo"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ImagePage
+         * @description A page of images, by name.
+         */
+        ImagePage: {
+            /** Items */
+            items: components["schemas"]["ImageSummary"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ImageSummary
+         * @description An image as lists show it. Without ``digest`` nobody has read the file yet.
+         */
+        ImageSummary: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Names */
+            names: string[];
+            /** Digest */
+            digest: string | null;
+            /** Size */
+            size: number | null;
+            /** Media Type */
+            media_type: string | null;
+            /** Architecture */
+            architecture: string | null;
+            /** Categories */
+            categories: string[];
+            /** Summary */
+            summary: string;
+            /** Origin */
+            origin: string;
+            /** Pinned */
+            pinned: boolean;
+            /** Live */
+            live: boolean;
+            /** Mirrors Alive */
+            mirrors_alive: number;
+            /** Mirrors Known */
+            mirrors_known: number;
+            /** Created At */
+            created_at: string;
+            /** Used At */
+            used_at: string | null;
+            /** @default null */
+            work: components["schemas"]["ImageWork"] | null;
+        };
+        /**
+         * ImageWork
+         * @description What the gateway does with an image now, or did last: ``read`` the whole file, or ``check`` its mirrors.
+         */
+        ImageWork: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "read" | "check";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "done" | "failed" | "interrupted";
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * Total
+             * @default null
+             */
+            total: number | null;
+            /**
+             * Problem
+             * @default null
+             */
+            problem: string | null;
+            /** At */
+            at: string;
+        };
+        /**
+         * ImportOrder
+         * @description A list of images to take over (`POST /images/import`): Neurodesk's ``apps.json``, itself or its address.
+         */
+        ImportOrder: {
+            /**
+             * Document
+             * @default null
+             */
+            document: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /**
+             * Url
+             * @default null
+             */
+            url: string | null;
+            /**
+             * Mirrors
+             * @description Neurodesk's public mirror by default.
+             * @default []
+             */
+            mirrors: components["schemas"]["MirrorPattern"][];
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+        };
+        /**
+         * ImportProblem
+         * @description An entry that could not be taken over.
+         */
+        ImportProblem: {
+            /** Entry */
+            entry: string;
+            /** Detail */
+            detail: string;
+        };
+        /**
+         * ImportReport
+         * @description What came of an import; names of images.
+         */
+        ImportReport: {
+            /** Added */
+            added: string[];
+            /** Changed */
+            changed: string[];
+            /** Unchanged */
+            unchanged: number;
+            /** Problems */
+            problems: components["schemas"]["ImportProblem"][];
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
         };
         /**
          * Input
@@ -2286,8 +2977,16 @@ export interface components {
          *
          *     Attributes
          *     ----------
+         *     coming
+         *         What the rules will do, the next first; empty until the job has ended.
+         *     automatic
+         *         Whether that is done once a day; else an administrator begins it.
+         *     owners
+         *         Whether the owner may set a rule.
          *     going
          *         Outputs that are being deleted or archived at this moment: decided before a hold, they still go.
+         *     archived, restoring
+         *         Outputs that cannot be read before they were brought back; those of them that the store is bringing back.
          *     folder
          *         The job's folder on its target: ``there``, ``going`` or ``removed``.
          */
@@ -2298,11 +2997,33 @@ export interface components {
             own: components["schemas"]["OwnRule"] | null;
             /** Works */
             works: components["schemas"]["RetentionWork"][];
+            /** Coming */
+            coming: components["schemas"]["Coming"][];
+            /**
+             * Automatic
+             * @default false
+             */
+            automatic: boolean;
+            /**
+             * Owners
+             * @default false
+             */
+            owners: boolean;
             /**
              * Going
              * @default 0
              */
             going: number;
+            /**
+             * Archived
+             * @default 0
+             */
+            archived: number;
+            /**
+             * Restoring
+             * @default 0
+             */
+            restoring: number;
             /**
              * Folder
              * @default there
@@ -2315,7 +3036,9 @@ export interface components {
          * @description The body of ``POST /api/v1/jobs``; unknown fields are refused.
          *
          *     ``command`` is an argument list; ``script`` is bash text instead. ``image: null`` runs on the host where
-         *     the target allows it. With a ``case`` the rest comes from the case and its ``values``.
+         *     the target allows it. With a ``case`` the rest comes from the case and its ``values``. ``tools`` are images whose
+         *     commands the payload calls; ``binds`` are folders of the target that it sees, read-only, below the roots that the
+         *     target lists; ``network: false`` runs its containers without one.
          */
         JobSpecification: {
             /**
@@ -2439,6 +3162,21 @@ export interface components {
              * @default null
              */
             notes: string | null;
+            /**
+             * Tools
+             * @default []
+             */
+            tools: components["schemas"]["Tool"][];
+            /**
+             * Binds
+             * @default []
+             */
+            binds: string[];
+            /**
+             * Network
+             * @default true
+             */
+            network: boolean;
         };
         /**
          * JobsFilter
@@ -2574,6 +3312,19 @@ export interface components {
             single: boolean;
         };
         /**
+         * MirrorPattern
+         * @description Where the files of many images are: ``{file}``, ``{image}`` (without its ending) and ``{tool}`` are replaced.
+         */
+        MirrorPattern: {
+            /** Pattern */
+            pattern: string;
+            /**
+             * Region
+             * @default null
+             */
+            region: string | null;
+        };
+        /**
          * NeededFile
          * @description A file that the gateway does not have: it must be uploaded first. `kept`: where the crate has it.
          */
@@ -2592,6 +3343,92 @@ export interface components {
              * @default null
              */
             kept: string | null;
+        };
+        /**
+         * NewImage
+         * @description An image for the catalogue (`POST /images`).
+         *
+         *     Without ``pieces`` the gateway reads the file once, from the first mirror that has it. With ``digest``, ``size`` and
+         *     ``pieces`` (the SHA-256 of each 16 MiB, in hexadecimal digits) it believes them, and a check proves the mirrors.
+         */
+        NewImage: {
+            /** Names */
+            names: string[];
+            /**
+             * Mirrors
+             * @description Places of the file, the preferred first; a text is an address.
+             * @default []
+             */
+            mirrors: components["schemas"]["NewMirror"][];
+            /**
+             * Sources
+             * @description References that it was, or can be, made from: `docker://…`.
+             * @default []
+             */
+            sources: string[];
+            /**
+             * Digest
+             * @default null
+             */
+            digest: string | null;
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
+            /**
+             * Media Type
+             * @default null
+             */
+            media_type: string | null;
+            /**
+             * Pieces
+             * @default null
+             */
+            pieces: string[] | null;
+            /**
+             * Categories
+             * @default []
+             */
+            categories: string[];
+            /**
+             * Commands
+             * @default []
+             */
+            commands: string[];
+            /**
+             * Summary
+             * @default
+             */
+            summary: string;
+            /**
+             * Architecture
+             * @default null
+             */
+            architecture: string | null;
+            /**
+             * Manifest Digest
+             * @default null
+             */
+            manifest_digest: string | null;
+            /**
+             * Pinned
+             * @default false
+             */
+            pinned: boolean;
+        };
+        /**
+         * NewMirror
+         * @description A place that has the image file.
+         */
+        NewMirror: {
+            /** Url */
+            url: string;
+            /**
+             * Region
+             * @default null
+             */
+            region: string | null;
         };
         /**
          * NewToken
@@ -2698,6 +3535,15 @@ export interface components {
         /**
          * OutputFile
          * @description One file in a store.
+         *
+         *     Attributes
+         *     ----------
+         *     tier
+         *         Where retention moved it to, by the store's own name; null: where all outputs are.
+         *     archived
+         *         Whether it must be brought back before it can be read (`POST /jobs/{id}/retention/restore`).
+         *     restoring
+         *         Whether the store is bringing it back: that takes hours.
          */
         OutputFile: {
             /** Path */
@@ -2734,6 +3580,21 @@ export interface components {
              * @default null
              */
             stored_at: string | null;
+            /**
+             * Tier
+             * @default null
+             */
+            tier: string | null;
+            /**
+             * Archived
+             * @default false
+             */
+            archived: boolean;
+            /**
+             * Restoring
+             * @default false
+             */
+            restoring: boolean;
             /** Url */
             url: string;
         };
@@ -2937,6 +3798,41 @@ export interface components {
             pattern: string | null;
         };
         /**
+         * PlannedPublication
+         * @description What publishing would do with an image in one mirror.
+         *
+         *     Attributes
+         *     ----------
+         *     action
+         *         ``none``: it is there, and right; ``upload`` from the gateway, ``copy`` from another mirror, ``convert`` from
+         *         its source first; ``refused``: it cannot be done, and `detail` says why.
+         *     source
+         *         Where its bytes would come from.
+         */
+        PlannedPublication: {
+            /** Image Id */
+            image_id: string;
+            /** Image */
+            image: string;
+            /** Mirror */
+            mirror: string;
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "none" | "upload" | "copy" | "convert" | "refused";
+            /**
+             * Source
+             * @default null
+             */
+            source: string | null;
+            /**
+             * Detail
+             * @default null
+             */
+            detail: string | null;
+        };
+        /**
          * Preview
          * @description What a dry run found out.
          *
@@ -3126,6 +4022,126 @@ export interface components {
             unit: string | null;
         };
         /**
+         * Publication
+         * @description An image in a mirror.
+         *
+         *     Attributes
+         *     ----------
+         *     image
+         *         Its name, for people.
+         *     problem
+         *         Why it is not there, or not right.
+         *     bytes
+         *         How many have been copied in the try that goes on.
+         *     by
+         *         Who asked; ``automatic`` where the gateway did so by itself.
+         *     next_at
+         *         When it is tried again; null: not before somebody asks, or it is time for the next run.
+         */
+        Publication: {
+            /** Image Id */
+            image_id: string;
+            /** Image */
+            image: string;
+            /**
+             * Digest
+             * @default null
+             */
+            digest: string | null;
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
+            /** Mirror */
+            mirror: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "wanted" | "working" | "published" | "failed";
+            /**
+             * Url
+             * @default null
+             */
+            url: string | null;
+            /**
+             * Problem
+             * @default null
+             */
+            problem: string | null;
+            /**
+             * Tries
+             * @default 0
+             */
+            tries: number;
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /** By */
+            by: string;
+            /** Updated At */
+            updated_at: string;
+            /**
+             * Published At
+             * @default null
+             */
+            published_at: string | null;
+            /**
+             * Checked At
+             * @default null
+             */
+            checked_at: string | null;
+            /**
+             * Next At
+             * @default null
+             */
+            next_at: string | null;
+        };
+        /**
+         * PublicationPage
+         * @description Publications, by image and mirror.
+         */
+        PublicationPage: {
+            /** Items */
+            items: components["schemas"]["Publication"][];
+            /**
+             * Next Cursor
+             * @default null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * PublishBegun
+         * @description What is going to be looked at: it is carried out beside.
+         */
+        PublishBegun: {
+            /** Images */
+            images: string[];
+            /** Publications */
+            publications: number;
+        };
+        /**
+         * PublishRequest
+         * @description `POST /image-publications`.
+         */
+        PublishRequest: {
+            /**
+             * Images
+             * @description Names, digests or ids; all live images by default.
+             * @default []
+             */
+            images: string[];
+            /**
+             * Mirrors
+             * @description Only these; all by default.
+             * @default []
+             */
+            mirrors: string[];
+        };
+        /**
          * Readiness
          * @description Whether requests can be carried out, and whether this process acts on jobs.
          */
@@ -3305,6 +4321,30 @@ export interface components {
             };
         };
         /**
+         * RestoreRequest
+         * @description `POST /jobs/{id}/retention/restore`.
+         */
+        RestoreRequest: {
+            /**
+             * Store
+             * @description The job's first store by default.
+             * @default null
+             */
+            store: string | null;
+            /**
+             * Patterns
+             * @description Outputs that match one of these; all that are archived by default.
+             * @default []
+             */
+            patterns: string[];
+            /**
+             * Urgent
+             * @description Within an hour or so, where the store offers that; it costs more.
+             * @default false
+             */
+            urgent: boolean;
+        };
+        /**
          * Result
          * @description What was found of one file.
          * @enum {string}
@@ -3385,6 +4425,12 @@ export interface components {
          *
          *     Attributes
          *     ----------
+         *     action
+         *         ``restore``: archived outputs are brought back because somebody asked; it is done when the store has them back.
+         *     tier
+         *         Where outputs are archived to; of a restore how urgent it is, ``high`` or ``standard``.
+         *     keep
+         *         Patterns of what is left as it is; of a restore, of what is brought back (none: all).
          *     by
          *         Who asked; ``automatic`` where the gateway did so by itself.
          *     problem
@@ -3403,7 +4449,7 @@ export interface components {
              * Action
              * @enum {string}
              */
-            action: "delete" | "archive";
+            action: "delete" | "archive" | "restore";
             /**
              * Tier
              * @default null
@@ -4229,6 +5275,41 @@ export interface components {
              * @default null
              */
             next_cursor: string | null;
+        };
+        /**
+         * Tool
+         * @description An image whose commands the payload finds on its PATH, each run in a container of that image.
+         *
+         *     Without `commands` the image is asked for them: what it declares, else what its own folders of programs have.
+         */
+        Tool: {
+            /** Ref */
+            ref: string;
+            /**
+             * Digest
+             * @default null
+             */
+            digest: string | null;
+            /**
+             * Mirrors
+             * @default []
+             */
+            mirrors: string[];
+            /**
+             * Manifest Digest
+             * @default null
+             */
+            manifest_digest: string | null;
+            /**
+             * Name
+             * @default null
+             */
+            name: string | null;
+            /**
+             * Commands
+             * @default []
+             */
+            commands: string[];
         };
         /**
          * Upload
@@ -5982,6 +7063,478 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    list_images: {
+        parameters: {
+            query?: {
+                /** @description Part of a name, the summary or a category. */
+                q?: string;
+                category?: string;
+                /** @description `false`: those that are retired. */
+                live?: boolean;
+                pinned?: boolean;
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List images */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImagePage"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    add_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewImage"];
+            };
+        };
+        responses: {
+            /** @description Add an image */
+            201: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageInfo"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    import_images: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportOrder"];
+            };
+        };
+        responses: {
+            /** @description Take over a list of images */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    clean_images: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CleanOrder"];
+            };
+        };
+        responses: {
+            /** @description Remove unused images from the catalogue */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CleanReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_image: {
+        parameters: {
+            query?: {
+                /** @description Tell the hashes of the pieces, too. */
+                pieces?: boolean;
+            };
+            header?: never;
+            path: {
+                image: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show an image */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageInfo"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    change_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImageChanges"];
+            };
+        };
+        responses: {
+            /** @description Change, pin or retire an image */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageInfo"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    check_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CheckOrder"];
+            };
+        };
+        responses: {
+            /** @description Check the mirrors of an image */
+            202: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageInfo"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    prefetch_image: {
+        parameters: {
+            query?: {
+                /** @description The gateway's default target by default. */
+                target?: string;
+            };
+            header?: {
+                /** @description The same key and request give the same job. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                image: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Bring an image to a target */
+            202: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    /** @description The job's version. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    clean_image_cache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CacheOrder"];
+            };
+        };
+        responses: {
+            /** @description Make room in a target's image cache */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_image_mirrors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List mirrors that images are published to */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageMirrorPage"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_image_publications: {
+        parameters: {
+            query?: {
+                /** @description Names, digests or ids, with commas; all by default. */
+                image?: string;
+                mirror?: string;
+                /** @description `wanted`, `working`, `published`, `failed`, with commas; all by default. */
+                state?: string;
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List which image is in which mirror */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicationPage"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    publish_images: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PublishRequest"];
+            };
+        };
+        responses: {
+            /** @description Publish images */
+            202: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublishBegun"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    plan_image_publications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PublishRequest"];
+            };
+        };
+        responses: {
+            /** @description Say what publishing would do */
+            200: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
     list_outputs: {
         parameters: {
             query?: {
@@ -7132,6 +8685,45 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    restore_outputs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreRequest"];
+            };
+        };
+        responses: {
+            /** @description Bring archived outputs back */
+            202: {
+                headers: {
+                    /** @description Of this request, as in the gateway's log. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobRetention"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
             421: components["responses"]["Problem421"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];

@@ -8,8 +8,10 @@ import { AddJob } from './add_job';
 import { jobLabels } from './differences';
 import { CompareImages } from './images';
 import type { Comparison } from './model';
+import { CompareOutputs } from './outputs';
 import { CompareSeries } from './series';
 import { CompareTable } from './table';
+import { useFiles } from './use_files';
 import { useJobs } from './use_jobs';
 
 /** More lines than this cannot be told apart in a plot. */
@@ -43,10 +45,26 @@ export function CompareView({ comparison }: { comparison: Comparison }): React.J
       {jobs.length > 1 && (
         <>
           <CompareSeries jobs={jobs} labels={labels} />
-          <CompareImages jobs={jobs} labels={labels} />
+          <CompareFiles jobs={jobs} labels={labels} />
         </>
       )}
     </div>
+  );
+}
+
+interface FilesProps {
+  jobs: readonly Job[];
+  labels: readonly string[];
+}
+
+/** What is compared of the jobs' files, which are listed once. */
+function CompareFiles({ jobs, labels }: FilesProps): React.JSX.Element {
+  const files = useFiles(jobs);
+  return (
+    <>
+      <CompareImages jobs={jobs} labels={labels} files={files} />
+      <CompareOutputs labels={labels} files={files} />
+    </>
   );
 }
 

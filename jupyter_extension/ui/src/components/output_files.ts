@@ -81,6 +81,11 @@ export function archiveUrl(
   return requests.url(address('jobs', job, 'archive'), { prefix, store });
 }
 
+/** The address of a job's RO-Crate with all outputs and the record of the run. */
+export function crateUrl(requests: Requests, job: string, store?: string): string {
+  return requests.url(address('jobs', job, 'crate'), { format: 'zip', store });
+}
+
 /** An image's address; it changes with the file, so that the browser asks again for one that has grown. */
 export function imageUrl(requests: Requests, file: OutputFile): string {
   const version = `${file.digest ?? ''}${file.stored_at ?? ''}${file.size}`;

@@ -4,7 +4,7 @@ import type { Job } from '../api/models';
 import { ErrorNotice } from '../components/notice';
 import { usePanel } from '../panel';
 import { Editable } from './editable';
-import { useMayWrite } from './may_write';
+import { useMayWrite } from '../components/may_write';
 import { change } from './requests';
 
 /** Tags and notes, which a person may change at any time. */

@@ -8,7 +8,7 @@ import { ErrorNotice } from '../components/notice';
 import { usePanel, type Panel } from '../panel';
 import { verbsOf, type Verb } from './actions';
 import { useJobPlace, type JobPlace, type Question } from './context';
-import { useMayWrite } from './may_write';
+import { useMayWrite } from '../components/may_write';
 import { ask } from './requests';
 
 /** The buttons of a job, each only where its state allows it. What fails is said below them. */

@@ -53,9 +53,7 @@ export function eventText(event: Event, trans: TranslationBundle): string {
         word('changed'),
       );
     case 'retention':
-      return data.action === 'archive'
-        ? trans.__('Archived: %1 files (%2) in %3', ...removedWords(data, word))
-        : trans.__('Removed: %1 files (%2) in %3', ...removedWords(data, word));
+      return retentionText(data, word, trans);
     case 'folder_removed':
       return trans.__('The folder on the target was removed');
     case 'attempt':
@@ -67,8 +65,20 @@ export function eventText(event: Event, trans: TranslationBundle): string {
   }
 }
 
-function removedWords(data: Event['data'], word: (name: string) => string): string[] {
-  return [word('count'), bytesText(Number(data.bytes ?? 0)), word('store')];
+function retentionText(
+  data: Event['data'],
+  word: (name: string) => string,
+  trans: TranslationBundle,
+): string {
+  const words = [word('count'), bytesText(Number(data.bytes ?? 0)), word('store')];
+  switch (data.action) {
+    case 'archive':
+      return trans.__('Archived: %1 files (%2) in %3', ...words);
+    case 'restore':
+      return trans.__('Brought back: %1 files (%2) in %3', ...words);
+    default:
+      return trans.__('Removed: %1 files (%2) in %3', ...words);
+  }
 }
 
 function verifiedText(verdict: string, store: string, trans: TranslationBundle): string {
@@ -97,6 +107,7 @@ function askedText(kind: string, by: string, trans: TranslationBundle): string {
     cancel_requested: trans.__('Cancel was asked for'),
     retention_held: trans.__('The outputs are held'),
     retention_released: trans.__('The outputs are not held any more'),
+    restore_asked: trans.__('Archived outputs were asked for'),
     retention_changed: trans.__('How long outputs are kept was changed'),
     folder_given_up: trans.__('The folder on the target was given up'),
     hold_requested: trans.__('Hold was asked for'),

@@ -11,7 +11,7 @@ import { useValue } from '../state/observable';
 import { Buttons } from './buttons';
 import { Editable } from './editable';
 import { Failure } from './failure';
-import { useMayWrite } from './may_write';
+import { useMayWrite } from '../components/may_write';
 import { change } from './requests';
 
 /** What a job is, how it is, and what can be done. */

@@ -6,6 +6,7 @@ import { address } from '../api/requests';
 import { ErrorNotice, Notice } from '../components/notice';
 import { usePanel } from '../panel';
 import { LabelFields } from './case_form';
+import { ImageField } from './image_field';
 import { usePlaces } from './loading';
 import { PlaceEditor } from './place_editor';
 import { PreviewButton } from './preview';
@@ -98,11 +99,10 @@ export function ContainerForm({ from, onLaunched, onBack }: Props): React.JSX.El
         <h1>{trans.__('My own container')}</h1>
         {from && <Notice kind="info">{trans.__('As "%1" ran, to be changed.', from.name)}</Notice>}
       </header>
-      {field(
-        'image',
-        trans.__('Image'),
-        trans.__('https://…/tool.sif; empty: on the host, where that is allowed'),
-      )}
+      <ImageField
+        value={container.image}
+        onChange={image => setContainer({ ...container, image })}
+      />
       {field('digest', trans.__('Its digest'), 'sha256:…')}
       {area('script', trans.__('Script (bash, in the job’s folder)'), 'solver --steps 100', 8)}
       {area('outputs', trans.__('Outputs (one pattern a line; none: everything)'), 'results/**', 3)}

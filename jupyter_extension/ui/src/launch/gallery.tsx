@@ -10,10 +10,11 @@ import { useLoaded } from './loading';
 interface Props {
   onChoose: (name: string) => void;
   onContainer: () => void;
+  onCrate: () => void;
 }
 
 /** All cases, with their pictures. */
-export function Gallery({ onChoose, onContainer }: Props): React.JSX.Element {
+export function Gallery({ onChoose, onContainer, onCrate }: Props): React.JSX.Element {
   const { requests, trans } = usePanel();
   const [wanted, setWanted] = useState('');
   const cases = useLoaded('cases', signal =>
@@ -57,6 +58,17 @@ export function Gallery({ onChoose, onContainer }: Props): React.JSX.Element {
             <span className="sg-card-title">{trans.__('My own container')}</span>
             <span className="sg-card-text">
               {trans.__('Any image and a script; outputs by pattern.')}
+            </span>
+          </button>
+        </li>
+        <li>
+          <button type="button" className="sg-card" onClick={onCrate}>
+            <span className="sg-card-picture sg-card-own" aria-hidden="true">
+              ↻
+            </span>
+            <span className="sg-card-title">{trans.__('From an RO-Crate')}</span>
+            <span className="sg-card-text">
+              {trans.__('Run again what was run here or at another gateway.')}
             </span>
           </button>
         </li>

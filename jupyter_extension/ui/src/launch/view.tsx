@@ -7,6 +7,7 @@ import { ErrorNotice } from '../components/notice';
 import { usePanel } from '../panel';
 import { CaseForm } from './case_form';
 import { ContainerForm } from './container_form';
+import { CrateForm } from './crate_form';
 import { Gallery } from './gallery';
 import { useLoaded } from './loading';
 import type { Memory } from './memory';
@@ -56,10 +57,14 @@ export function LaunchView({ start, memory, onShow, onDone }: Props): React.JSX.
   if (shown.container) {
     return <ContainerForm from={null} onLaunched={launched} onBack={() => show({})} />;
   }
+  if (shown.crate) {
+    return <CrateForm onLaunched={launched} onBack={() => show({})} />;
+  }
   return (
     <Gallery
       onChoose={name => show({ case: name })}
       onContainer={() => show({ container: true })}
+      onCrate={() => show({ crate: true })}
     />
   );
 }

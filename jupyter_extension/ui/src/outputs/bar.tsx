@@ -7,6 +7,7 @@ import { archiveUrl } from '../components/output_files';
 import { ErrorNotice } from '../components/notice';
 import { usePanel } from '../panel';
 import { download, downloadAll } from './actions';
+import { Care } from './care';
 import { Completeness } from './marks';
 
 interface Props {
@@ -90,6 +91,7 @@ export function OutputsBar(props: Props): React.JSX.Element {
         </Button>
       </div>
       {error && <ErrorNotice error={error} />}
+      {ENDED.has(job.state) && <Care job={job} store={store} />}
     </div>
   );
 }

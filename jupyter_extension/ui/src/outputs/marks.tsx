@@ -14,9 +14,31 @@ const growingIcon = new LabIcon({
     'stroke-width="1.5" stroke-linecap="round"><path d="M3 12.5h1M7.5 12.5h1M12 12.5h1M8 2.5v6M5.5 5L8 2.5 10.5 5"/></svg>',
 });
 
-/** Whether a file is as the job left it, by word and icon. */
+const archivedIcon = new LabIcon({
+  name: 'science-gateway:archived',
+  svgstr:
+    '<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 16 16" fill="none" stroke="currentColor" ' +
+    'stroke-width="1.5" stroke-linecap="round"><path d="M2.5 3h11v3h-11zM3.5 6v7h9V6M6.5 9h3"/></svg>',
+});
+
+/** Whether a file is as the job left it, or away, by word and icon. */
 export function StateMark({ file }: { file: OutputFile }): React.JSX.Element {
   const { trans } = usePanel();
+  if (file.archived) {
+    return (
+      <span
+        className="sg-mark sg-mark-archived"
+        title={
+          file.restoring
+            ? trans.__('The store is bringing it back, which takes hours.')
+            : trans.__('It cannot be read before the store has brought it back.')
+        }
+      >
+        <archivedIcon.react tag="span" className="sg-mark-icon" aria-hidden="true" />
+        {file.restoring ? trans.__('restoring') : trans.__('archived')}
+      </span>
+    );
+  }
   const final = file.state === 'final';
   const Icon = final ? STATE_ICONS.succeeded : growingIcon;
   return (

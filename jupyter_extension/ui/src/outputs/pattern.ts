@@ -80,3 +80,8 @@ function inSet(character: string): string {
 function escaped(character: string): string {
   return SPECIAL.test(character) || character === ']' ? `\\${character}` : character;
 }
+
+/** The pattern that fits one path only. */
+export function patternOf(path: string): string {
+  return path.replace(/[\\*?[\]{}]/g, found => `\\${found}`);
+}

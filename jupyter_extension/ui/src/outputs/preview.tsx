@@ -7,6 +7,7 @@ import { baseName, kindOf } from '../components/output_files';
 import { localTime } from '../components/times';
 import { usePanel } from '../panel';
 import { FileActions } from './actions';
+import { ArchivedFile } from './archived';
 import { StateMark } from './marks';
 import { NoPreview } from './previews/none';
 
@@ -41,7 +42,9 @@ export function Preview({ files, onClose }: Props): React.JSX.Element | null {
   const { trans } = usePanel();
   const rested = useRested(files);
   const only = files.length === 1 ? files[0] : undefined;
-  const images = rested.filter(file => kindOf(file.path, file.content_type) === 'image');
+  const images = rested.filter(
+    file => kindOf(file.path, file.content_type) === 'image' && !file.archived,
+  );
   return (
     <section className="sg-look" aria-label={trans.__('Preview')}>
       <header className="sg-look-head">
@@ -49,7 +52,7 @@ export function Preview({ files, onClose }: Props): React.JSX.Element | null {
           <h3>{only ? baseName(only.path) : trans._n('%1 file', '%1 files', files.length)}</h3>
           {only && <Facts file={only} />}
         </div>
-        {only && <FileActions file={only} />}
+        {only && !only.archived && <FileActions file={only} />}
         <Button small minimal aria-label={trans.__('Close the preview')} onClick={onClose}>
           <closeIcon.react tag="span" className="sg-tree-icon" />
         </Button>
@@ -84,6 +87,9 @@ function Facts({ file }: { file: OutputFile }): React.JSX.Element {
 }
 
 function OnePreview({ file }: { file: OutputFile }): React.JSX.Element {
+  if (file.archived) {
+    return <ArchivedFile file={file} />;
+  }
   switch (kindOf(file.path, file.content_type)) {
     case 'text':
       return <TextPreview file={file} />;

@@ -76,9 +76,15 @@ export const launchPlugin: JupyterFrontEndPlugin<void> = {
       caption: trans.__('Choose a case, set its parameters, run it'),
       icon: gatewayIcon,
       execute: args => {
-        const { case: name, from, container, id } = args as Start & { id?: string };
+        const { case: name, from, container, crate, id } = args as Start & { id?: string };
         const save = (shown: LaunchWidget): void => void tracker.save(shown);
-        const widget = new LaunchWidget(panel, { case: name, from, container }, memory, save, id);
+        const widget = new LaunchWidget(
+          panel,
+          { case: name, from, container, crate },
+          memory,
+          save,
+          id,
+        );
         void tracker.add(widget);
         app.shell.add(widget, 'main');
         app.shell.activateById(widget.id);

@@ -13,6 +13,9 @@ export function outputFile(given: Partial<OutputFile> & { path: string }): Outpu
     digest: null,
     state: 'partial',
     stored_at: null,
+    tier: null,
+    archived: false,
+    restoring: false,
     url: '',
     ...given,
   };

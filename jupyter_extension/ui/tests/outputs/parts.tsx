@@ -47,6 +47,10 @@ export class FakeOutputs {
   readonly answers = new Map<string, unknown>();
   readonly ranges: string[] = [];
   readonly posted: string[] = [];
+  readonly bodies: unknown[] = [];
+  readonly sent: string[] = [];
+  /** Answers to what is posted, by path; a job where there is none. */
+  readonly replies = new Map<string, unknown>();
   readonly run = vi.fn();
   private reader: Reader | null = null;
   private sequence = 0;
@@ -115,12 +119,17 @@ export class FakeOutputs {
     return {
       url,
       get: (path: string, query: Record<string, QueryValue> = {}) => this.get(path, query),
-      post: (path: string) => {
+      post: (path: string, body?: unknown) => {
         this.posted.push(path);
-        return Promise.resolve(makeJob());
+        if (body !== undefined) {
+          this.bodies.push(body);
+        }
+        return Promise.resolve(this.replies.get(path) ?? makeJob());
       },
-      send: (_: string, path: string, options: { headers?: Record<string, string> }) =>
-        this.send(path, options.headers?.Range ?? ''),
+      send: (method: string, path: string, options: { headers?: Record<string, string> }) => {
+        this.sent.push(`${method} ${path}`);
+        return this.send(path, options.headers?.Range ?? '');
+      },
     } as unknown as Requests;
   }
 
@@ -150,6 +159,9 @@ export class FakeOutputs {
 
   private send(path: string, range: string): Promise<Response> {
     const name = decodeURIComponent(path.replace(/^.*\/outputs\//, ''));
+    if (!path.includes('/outputs/')) {
+      return Promise.resolve(new Response('{}'));
+    }
     this.ranges.push(`${name} ${range}`);
     const bytes = this.bytes(name);
     const [, first, last] = (/bytes=(\d+)-(\d+)/.exec(range) ?? []).map(Number);

@@ -1,4 +1,4 @@
-"use strict";(self.rspackChunkscience_gateway_jupyterlab=self.rspackChunkscience_gateway_jupyterlab||[]).push([["style_index_js"],{"./node_modules/css-loader/dist/cjs.js!./style/compare.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`.sg-compare-panel {
+"use strict";(self.rspackChunkscience_gateway_jupyterlab=self.rspackChunkscience_gateway_jupyterlab||[]).push([["style_index_js"],{"./node_modules/css-loader/dist/cjs.js!./style/compare.css"(o,e,r){var a=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),s=r.n(a),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(s());i.push([o.id,`.sg-compare-panel {
   overflow: auto;
   padding: 10px 14px;
   color: var(--jp-ui-font-color1);
@@ -135,7 +135,7 @@
   max-width: 100%;
   background: #fff;
 }
-`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/components.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`/* Parts that all features share. Colours are JupyterLab's, so that themes hold. */
+`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/components.css"(o,e,r){var a=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),s=r.n(a),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(s());i.push([o.id,`/* Parts that all features share. Colours are JupyterLab's, so that themes hold. */
 .sg-state {
   display: inline-flex;
   align-items: center;
@@ -253,8 +253,8 @@
 .sg-job-evidence h4 {
   margin: 4px 0;
 }
-`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/index.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=r.n(t),l=r("./node_modules/css-loader/dist/cjs.js!./style/components.css"),n=r("./node_modules/css-loader/dist/cjs.js!./style/sidebar.css"),p=r("./node_modules/css-loader/dist/cjs.js!./style/launch.css"),g=r("./node_modules/css-loader/dist/cjs.js!./style/job.css"),d=r("./node_modules/css-loader/dist/cjs.js!./style/outputs.css"),c=r("./node_modules/css-loader/dist/cjs.js!./style/compare.css"),u=r("./node_modules/css-loader/dist/cjs.js!./style/targets.css"),f=r("./node_modules/css-loader/dist/cjs.js!./style/notebooks.css"),m=i()(a());m.i(l.A),m.i(n.A),m.i(p.A),m.i(g.A),m.i(d.A),m.i(c.A),m.i(u.A),m.i(f.A),m.push([o.id,`
-`,""]),r.d(e,{},{A:m})},"./node_modules/css-loader/dist/cjs.js!./style/job.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`/* Job: one job in the main area, its plots and its log. */
+`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/index.css"(o,e,r){var a=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),s=r.n(a),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=r.n(t),l=r("./node_modules/css-loader/dist/cjs.js!./style/components.css"),n=r("./node_modules/css-loader/dist/cjs.js!./style/sidebar.css"),p=r("./node_modules/css-loader/dist/cjs.js!./style/launch.css"),g=r("./node_modules/css-loader/dist/cjs.js!./style/job.css"),d=r("./node_modules/css-loader/dist/cjs.js!./style/outputs.css"),c=r("./node_modules/css-loader/dist/cjs.js!./style/compare.css"),u=r("./node_modules/css-loader/dist/cjs.js!./style/targets.css"),f=r("./node_modules/css-loader/dist/cjs.js!./style/notebooks.css"),m=i()(s());m.i(l.A),m.i(n.A),m.i(p.A),m.i(g.A),m.i(d.A),m.i(c.A),m.i(u.A),m.i(f.A),m.push([o.id,`
+`,""]),r.d(e,{},{A:m})},"./node_modules/css-loader/dist/cjs.js!./style/job.css"(o,e,r){var a=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),s=r.n(a),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(s());i.push([o.id,`/* Job: one job in the main area, its plots and its log. */
 .sg-job-widget {
   overflow: auto;
   background: var(--jp-layout-color1);
@@ -1189,7 +1189,7 @@ a.sg-log-download {
 [data-jp-theme-light='false'] .sg-ansi-fg-14 {
   color: var(--md-teal-200, paleturquoise);
 }
-`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/launch.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`/* Gallery and launch form. */
+`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/launch.css"(o,e,r){var a=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),s=r.n(a),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(s());i.push([o.id,`/* Gallery and launch form. */
 .sg-panel {
   overflow: auto;
   background: var(--jp-layout-color1);
@@ -1446,7 +1446,26 @@ a.sg-log-download {
 .sg-launch select.jp-mod-styled {
   appearance: auto;
 }
-`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/notebooks.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`/* Job cards in notebooks. */
+
+.sg-crate {
+  display: flex;
+  flex-direction: column;
+  align-items: flex-start;
+  gap: 10px;
+}
+
+.sg-crate > label {
+  display: inline-flex;
+  align-items: center;
+  gap: 6px;
+}
+
+.sg-image-about {
+  margin: 0;
+  color: var(--jp-ui-font-color2);
+  overflow-wrap: anywhere;
+}
+`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/notebooks.css"(o,e,r){var a=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),s=r.n(a),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(s());i.push([o.id,`/* Job cards in notebooks. */
 .sg-job-card {
   max-width: 640px;
   padding: 8px 12px;
@@ -1472,7 +1491,7 @@ a.sg-log-download {
 .sg-job-card-message {
   overflow-wrap: anywhere;
 }
-`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/outputs.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`/* The tab fills what the job's head leaves of the window, and is never so low that nothing can be read. */
+`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/outputs.css"(o,e,r){var a=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),s=r.n(a),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(s());i.push([o.id,`/* The tab fills what the job's head leaves of the window, and is never so low that nothing can be read. */
 .sg-job-panel:has(> .sg-outputs):not([hidden]) {
   display: flex;
   flex: 1 1 auto;
@@ -2024,7 +2043,87 @@ a.sg-log-download {
     display: none;
   }
 }
-`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/sidebar.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`/* The list of jobs. */
+
+.sg-mark-archived {
+  color: var(--jp-ui-font-color1);
+}
+
+.sg-care {
+  max-height: 40vh;
+  overflow: auto;
+  padding: 4px 0;
+}
+
+.sg-care p,
+.sg-care ul {
+  margin: 4px 0;
+}
+
+.sg-care-tools {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 12px;
+  margin: 4px 0;
+}
+
+.sg-care-tools label {
+  display: inline-flex;
+  align-items: center;
+  gap: 4px;
+}
+
+.sg-care-quiet {
+  color: var(--jp-ui-font-color2);
+}
+
+.sg-care-days {
+  width: 5em;
+}
+
+.sg-care-facts {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 2px 18px;
+  margin: 4px 0;
+}
+
+.sg-care-facts > div {
+  display: flex;
+  gap: 6px;
+  min-width: 0;
+}
+
+.sg-care-facts dt {
+  color: var(--jp-ui-font-color2);
+  white-space: nowrap;
+}
+
+.sg-care-facts dd {
+  margin: 0;
+  overflow-wrap: anywhere;
+}
+
+.sg-care-scroll {
+  overflow: auto;
+}
+
+.sg-care-table {
+  border-collapse: collapse;
+}
+
+.sg-care-table th,
+.sg-care-table td {
+  padding: 2px 12px 2px 0;
+  text-align: left;
+  font-weight: normal;
+  vertical-align: top;
+}
+
+.sg-care-table thead th {
+  color: var(--jp-ui-font-color2);
+}
+`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/sidebar.css"(o,e,r){var a=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),s=r.n(a),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(s());i.push([o.id,`/* The list of jobs. */
 .sg-sidebar {
   display: flex;
   flex-direction: column;
@@ -2347,7 +2446,7 @@ a.sg-log-download {
 .sg-sweep-table .sg-mod-chosen {
   background: var(--jp-layout-color2);
 }
-`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/targets.css"(o,e,r){var s=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(s),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(a());i.push([o.id,`/* Adding a target. */
+`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/targets.css"(o,e,r){var a=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),s=r.n(a),t=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(t))()(s());i.push([o.id,`/* Adding a target. */
 .sg-target-panel {
   padding: 16px 20px;
 }
@@ -2413,4 +2512,4 @@ a.sg-log-download {
 .sg-probe-failed td:first-child {
   color: var(--jp-error-color0, var(--jp-error-color1));
 }
-`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/runtime/api.js"(o){o.exports=function(o){var e=[];return e.toString=function(){return this.map(function(e){var r="",s=void 0!==e[5];return e[4]&&(r+="@supports (".concat(e[4],") {")),e[2]&&(r+="@media ".concat(e[2]," {")),s&&(r+="@layer".concat(e[5].length>0?" ".concat(e[5]):""," {")),r+=o(e),s&&(r+="}"),e[2]&&(r+="}"),e[4]&&(r+="}"),r}).join("")},e.i=function(o,r,s,a,t){"string"==typeof o&&(o=[[null,o,void 0]]);var i={};if(s)for(var l=0;l<this.length;l++){var n=this[l][0];null!=n&&(i[n]=!0)}for(var p=0;p<o.length;p++){var g=[].concat(o[p]);s&&i[g[0]]||(void 0!==t&&(void 0===g[5]||(g[1]="@layer".concat(g[5].length>0?" ".concat(g[5]):""," {").concat(g[1],"}")),g[5]=t),r&&(g[2]&&(g[1]="@media ".concat(g[2]," {").concat(g[1],"}")),g[2]=r),a&&(g[4]?(g[1]="@supports (".concat(g[4],") {").concat(g[1],"}"),g[4]=a):g[4]="".concat(a)),e.push(g))}},e}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(o){o.exports=function(o){return o[1]}},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(o){var e=[];function r(o){for(var r=-1,s=0;s<e.length;s++)if(e[s].identifier===o){r=s;break}return r}function s(o,s){for(var a={},t=[],i=0;i<o.length;i++){var l=o[i],n=s.base?l[0]+s.base:l[0],p=a[n]||0,g="".concat(n," ").concat(p);a[n]=p+1;var d=r(g),c={css:l[1],media:l[2],sourceMap:l[3],supports:l[4],layer:l[5]};if(-1!==d)e[d].references++,e[d].updater(c);else{var u=function(o,e){var r=e.domAPI(e);return r.update(o),function(e){e?(e.css!==o.css||e.media!==o.media||e.sourceMap!==o.sourceMap||e.supports!==o.supports||e.layer!==o.layer)&&r.update(o=e):r.remove()}}(c,s);s.byIndex=i,e.splice(i,0,{identifier:g,updater:u,references:1})}t.push(g)}return t}o.exports=function(o,a){var t=s(o=o||[],a=a||{});return function(o){o=o||[];for(var i=0;i<t.length;i++){var l=r(t[i]);e[l].references--}for(var n=s(o,a),p=0;p<t.length;p++){var g=r(t[p]);0===e[g].references&&(e[g].updater(),e.splice(g,1))}t=n}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(o){var e={};o.exports=function(o,r){var s=function(o){if(void 0===e[o]){var r=document.querySelector(o);if(window.HTMLIFrameElement&&r instanceof window.HTMLIFrameElement)try{r=r.contentDocument.head}catch(o){r=null}e[o]=r}return e[o]}(o);if(!s)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");s.appendChild(r)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(o){o.exports=function(o){var e=document.createElement("style");return o.setAttributes(e,o.attributes),o.insert(e,o.options),e}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(o,e,r){o.exports=function(o){var e=r.nc;e&&o.setAttribute("nonce",e)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(o){o.exports=function(o){if("u"<typeof document)return{update:function(){},remove:function(){}};var e=o.insertStyleElement(o);return{update:function(r){var s,a,t;s="",r.supports&&(s+="@supports (".concat(r.supports,") {")),r.media&&(s+="@media ".concat(r.media," {")),(a=void 0!==r.layer)&&(s+="@layer".concat(r.layer.length>0?" ".concat(r.layer):""," {")),s+=r.css,a&&(s+="}"),r.media&&(s+="}"),r.supports&&(s+="}"),(t=r.sourceMap)&&"u">typeof btoa&&(s+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(t))))," */")),o.styleTagTransform(s,e,o.options)},remove:function(){var o;null===(o=e).parentNode||o.parentNode.removeChild(o)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(o){o.exports=function(o,e){if(e.styleSheet)e.styleSheet.cssText=o;else{for(;e.firstChild;)e.removeChild(e.firstChild);e.appendChild(document.createTextNode(o))}}},"./style/index.js"(o,e,r){var s=r("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),a=r.n(s),t=r("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),i=r.n(t),l=r("./node_modules/style-loader/dist/runtime/insertBySelector.js"),n=r.n(l),p=r("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),g=r.n(p),d=r("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),c=r.n(d),u=r("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),f=r.n(u),m=r("./node_modules/css-loader/dist/cjs.js!./style/index.css"),x={};x.styleTagTransform=f(),x.setAttributes=g(),x.insert=n().bind(null,"head"),x.domAPI=i(),x.insertStyleElement=c(),a()(m.A,x),m.A&&m.A.locals&&m.A.locals}}]);
+`,""]),r.d(e,{},{A:i})},"./node_modules/css-loader/dist/runtime/api.js"(o){o.exports=function(o){var e=[];return e.toString=function(){return this.map(function(e){var r="",a=void 0!==e[5];return e[4]&&(r+="@supports (".concat(e[4],") {")),e[2]&&(r+="@media ".concat(e[2]," {")),a&&(r+="@layer".concat(e[5].length>0?" ".concat(e[5]):""," {")),r+=o(e),a&&(r+="}"),e[2]&&(r+="}"),e[4]&&(r+="}"),r}).join("")},e.i=function(o,r,a,s,t){"string"==typeof o&&(o=[[null,o,void 0]]);var i={};if(a)for(var l=0;l<this.length;l++){var n=this[l][0];null!=n&&(i[n]=!0)}for(var p=0;p<o.length;p++){var g=[].concat(o[p]);a&&i[g[0]]||(void 0!==t&&(void 0===g[5]||(g[1]="@layer".concat(g[5].length>0?" ".concat(g[5]):""," {").concat(g[1],"}")),g[5]=t),r&&(g[2]&&(g[1]="@media ".concat(g[2]," {").concat(g[1],"}")),g[2]=r),s&&(g[4]?(g[1]="@supports (".concat(g[4],") {").concat(g[1],"}"),g[4]=s):g[4]="".concat(s)),e.push(g))}},e}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(o){o.exports=function(o){return o[1]}},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(o){var e=[];function r(o){for(var r=-1,a=0;a<e.length;a++)if(e[a].identifier===o){r=a;break}return r}function a(o,a){for(var s={},t=[],i=0;i<o.length;i++){var l=o[i],n=a.base?l[0]+a.base:l[0],p=s[n]||0,g="".concat(n," ").concat(p);s[n]=p+1;var d=r(g),c={css:l[1],media:l[2],sourceMap:l[3],supports:l[4],layer:l[5]};if(-1!==d)e[d].references++,e[d].updater(c);else{var u=function(o,e){var r=e.domAPI(e);return r.update(o),function(e){e?(e.css!==o.css||e.media!==o.media||e.sourceMap!==o.sourceMap||e.supports!==o.supports||e.layer!==o.layer)&&r.update(o=e):r.remove()}}(c,a);a.byIndex=i,e.splice(i,0,{identifier:g,updater:u,references:1})}t.push(g)}return t}o.exports=function(o,s){var t=a(o=o||[],s=s||{});return function(o){o=o||[];for(var i=0;i<t.length;i++){var l=r(t[i]);e[l].references--}for(var n=a(o,s),p=0;p<t.length;p++){var g=r(t[p]);0===e[g].references&&(e[g].updater(),e.splice(g,1))}t=n}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(o){var e={};o.exports=function(o,r){var a=function(o){if(void 0===e[o]){var r=document.querySelector(o);if(window.HTMLIFrameElement&&r instanceof window.HTMLIFrameElement)try{r=r.contentDocument.head}catch(o){r=null}e[o]=r}return e[o]}(o);if(!a)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");a.appendChild(r)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(o){o.exports=function(o){var e=document.createElement("style");return o.setAttributes(e,o.attributes),o.insert(e,o.options),e}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(o,e,r){o.exports=function(o){var e=r.nc;e&&o.setAttribute("nonce",e)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(o){o.exports=function(o){if("u"<typeof document)return{update:function(){},remove:function(){}};var e=o.insertStyleElement(o);return{update:function(r){var a,s,t;a="",r.supports&&(a+="@supports (".concat(r.supports,") {")),r.media&&(a+="@media ".concat(r.media," {")),(s=void 0!==r.layer)&&(a+="@layer".concat(r.layer.length>0?" ".concat(r.layer):""," {")),a+=r.css,s&&(a+="}"),r.media&&(a+="}"),r.supports&&(a+="}"),(t=r.sourceMap)&&"u">typeof btoa&&(a+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(t))))," */")),o.styleTagTransform(a,e,o.options)},remove:function(){var o;null===(o=e).parentNode||o.parentNode.removeChild(o)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(o){o.exports=function(o,e){if(e.styleSheet)e.styleSheet.cssText=o;else{for(;e.firstChild;)e.removeChild(e.firstChild);e.appendChild(document.createTextNode(o))}}},"./style/index.js"(o,e,r){var a=r("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),s=r.n(a),t=r("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),i=r.n(t),l=r("./node_modules/style-loader/dist/runtime/insertBySelector.js"),n=r.n(l),p=r("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),g=r.n(p),d=r("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),c=r.n(d),u=r("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),f=r.n(u),m=r("./node_modules/css-loader/dist/cjs.js!./style/index.css"),x={};x.styleTagTransform=f(),x.setAttributes=g(),x.insert=n().bind(null,"head"),x.domAPI=i(),x.insertStyleElement=c(),s()(m.A,x),m.A&&m.A.locals&&m.A.locals}}]);
