@@ -11,7 +11,7 @@ from gateway.db import images as table
 from gateway.db.database import Database
 from gateway.errors import GatewayError, ImageError
 from gateway.images.entry import ImageEntry
-from gateway.images.references import ImageReference
+from gateway.images.references import BadReference, ImageReference
 from gateway.images.registry_images import RegistryImages
 
 
@@ -36,6 +36,8 @@ class FromSources:
                 reference = ImageReference.parse(source)
                 if reference.in_registry:
                     return await self._made(entry, reference)
+            except BadReference as error:
+                blamed.append(f"{source} {error}")
             except GatewayError as error:
                 blamed.append(error.message)
         if blamed:

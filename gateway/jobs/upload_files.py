@@ -52,12 +52,7 @@ async def in_thread(function: Callable[[], T]) -> T:
 
 
 class PartFile:
-    """An upload that is being written, by one request at a time: ``with PartFile(path, offset) as part``.
-
-    Parameters
-    ----------
-    offset
-        Bytes that count; what stands behind them (of a write that was cut off) is thrown away.
+    """An upload that is being written, by one request at a time: ``with PartFile(path) as part``.
 
     Raises
     ------
@@ -65,10 +60,10 @@ class PartFile:
         Another request writes it now.
     """
 
-    def __init__(self, path: Path, offset: int) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.received = offset
-        self._hash = hashlib.sha256() if offset == 0 else None
+        self.received = 0
+        self._hash: hashlib._Hash | None = None
         self._descriptor = -1
 
     def __enter__(self) -> Self:
@@ -77,7 +72,6 @@ class PartFile:
         descriptor = os.open(self.path, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, self.received)
         except BlockingIOError:
             os.close(descriptor)
             raise Conflict("another request sends bytes of this upload now: try again when it has ended") from None
@@ -92,6 +86,12 @@ class PartFile:
     ) -> None:
         """Close it; the lock ends with that."""
         os.close(self._descriptor)
+
+    def begin(self, offset: int) -> None:
+        """Go on after so many bytes; what stands behind them (of a write that was cut off) is thrown away."""
+        os.ftruncate(self._descriptor, offset)
+        self.received = offset
+        self._hash = hashlib.sha256() if offset == 0 else None
 
     def write(self, data: bytes) -> None:
         """Add bytes. Blocking; raises `NoRoom` where the disk is full."""

@@ -113,7 +113,8 @@ class UploadService:
 
         await self.database.write(store)
         row = await self.database.read(lambda c: _owned(c, owner, upload_id))
-        return await self._receive(row, stream)
+        with PartFile(part_file(self.folder, row["id"])) as part:
+            return await self._receive(part, row, stream)
 
     async def append(self, name: str, owner: str, offset: int, stream: AsyncIterable[bytes]) -> Upload:
         """Take the next bytes of an upload.
@@ -127,26 +128,28 @@ class UploadService:
             As `create`.
         """
         row = await self.database.read(lambda c: _owned(c, owner, name))
-        if row["completed_at"] is not None:
-            raise Conflict("the upload is complete")
-        if offset != row["received"]:
-            raise Conflict(f"the upload goes on at byte {row['received']}, not {offset}")
-        return await self._receive(row, stream)
+        _goes_on_at(row, offset)
+        with PartFile(part_file(self.folder, row["id"])) as part:
+            row = await self.database.read(lambda c: _owned(c, owner, row["id"]))  # now nobody else writes
+            if row["completed_at"] is not None:
+                await in_thread(part.remove)  # opening it has made it again
+            _goes_on_at(row, offset)
+            return await self._receive(part, row, stream)
 
-    async def _receive(self, row: Row, stream: AsyncIterable[bytes]) -> Upload:
-        with PartFile(part_file(self.folder, row["id"]), row["received"]) as part:
-            try:
-                await self._keep(part, row, stream)
-            except (InvalidRequest, PayloadTooLarge):
-                await self._discard(row, part)
-                raise
-            except BaseException:
-                await asyncio.shield(self._note(part, row))  # to go on from here
-                raise
-            if row["size"] is not None and part.received < row["size"]:
-                await self._note(part, row)
-                return self._shown({**row, "received": part.received})
-            return await self._finish(part, row)
+    async def _receive(self, part: PartFile, row: Row, stream: AsyncIterable[bytes]) -> Upload:
+        part.begin(row["received"])
+        try:
+            await self._keep(part, row, stream)
+        except (InvalidRequest, PayloadTooLarge):
+            await self._discard(row, part)
+            raise
+        except BaseException:
+            await asyncio.shield(self._note(part, row))  # to go on from here
+            raise
+        if row["size"] is not None and part.received < row["size"]:
+            await self._note(part, row)
+            return self._shown({**row, "received": part.received})
+        return await self._finish(part, row)
 
     async def _keep(self, part: PartFile, row: Row, stream: AsyncIterable[bytes]) -> None:
         """Write what comes, in pieces of a size that is worth a thread."""
@@ -315,6 +318,13 @@ def _owned(connection: Connection, owner: str, name: str) -> Row:
     if row is None:
         raise NotFound(f"there is no upload {name[:80]!a}")
     return row
+
+
+def _goes_on_at(row: Row, offset: int) -> None:
+    if row["completed_at"] is not None:
+        raise Conflict("the upload is complete")
+    if offset != row["received"]:
+        raise Conflict(f"the upload goes on at byte {row['received']}, not {offset}")
 
 
 def _wrong(detail: str) -> InvalidRequest:

@@ -158,7 +158,12 @@ async def test_an_image_that_is_not_built_is_told_with_the_command_that_builds_i
     assert "gateway cases build cavity" in answer.text
     monkeypatch.setattr(site.gateway.images, "find", lambda recipe: Built())
     job = (await site.http.post(JOBS, json=body)).json()
-    assert job["spec"]["image"] == {"ref": "built:cavity", "digest": DIGEST, "mirrors": []}
+    assert job["spec"]["image"] == {
+        "ref": "built:cavity",
+        "digest": DIGEST,
+        "mirrors": [],
+        "manifest_digest": None,
+    }
     assert (await site.http.get(f"{CASES}/cavity")).json()["image"] == {
         "state": "built",
         "digest": DIGEST,

@@ -27,7 +27,7 @@ HOSTILE: list[tuple[dict[str, Any], str]] = [
     ({"target": "../etc"}, "#/target"),
     ({"target": 7}, "#/target"),
     ({"target": "cluster"}, "#/image"),
-    ({"image": "docker://alpine"}, "#/image"),
+    ({"image": "shub://alpine/linux"}, "#/image/ref"),
     ({"image": {"ref": "https://a/b", "digest": "md5:x"}}, "#/image/digest"),
     ({"stores": ["nowhere"]}, "#/stores/0"),
     ({"stores": ["disk", {"store": "nowhere"}]}, "#/stores/1/store"),

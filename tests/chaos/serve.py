@@ -16,7 +16,7 @@ from functools import partial
 SHORT = {
     "record_grace": 3.0,
     "unseen_grace": 3.0,
-    "lost_grace": 5.0,
+    "lost_grace": 10.0,
     "unreachable_grace": 1.5,
     "submit_grace": 3.0,
     "cancel_grace": 4.0,

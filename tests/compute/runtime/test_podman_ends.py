@@ -33,8 +33,11 @@ def _folders(person: Person, run: Run) -> list[Path]:
     return found
 
 
-def _kill_everything_but_the_container(run: Run, process: subprocess.Popen[bytes], payload: int) -> Path:
+def _kill_everything_but_the_container(run: Run, process: subprocess.Popen[bytes], payload: int) -> tuple[Path, int]:
+    """Return the folder and the container's first process, which any other job of this machine may end from now on."""
     folder = _folders(run.person, run)[0]
+    container = int((folder / "pid").read_text())
+    os.kill(container, 0)
     script = processes_about(f"{run.job}.sh")
     engine = {
         pid for pid, words in processes_about(str(folder)).items() if "gateway-init" not in words or "podman" in words
@@ -45,7 +48,7 @@ def _kill_everything_but_the_container(run: Run, process: subprocess.Popen[bytes
         except ProcessLookupError:
             continue
     process.communicate()
-    return folder
+    return folder, container
 
 
 def _started(run: Run) -> tuple[subprocess.Popen[bytes], int]:
@@ -73,9 +76,7 @@ def test_nothing_is_left_in_tmp_after_a_forced_end(person: Person) -> None:
 
 def test_the_next_job_ends_what_a_killed_one_left(person: Person) -> None:
     dead = Run(person, "podman", WAITING)
-    folder = _kill_everything_but_the_container(dead, *_started(dead))
-    container = int((folder / "pid").read_text())
-    os.kill(container, 0)
+    folder, container = _kill_everything_but_the_container(dead, *_started(dead))
     assert Run(person, "podman", ["true"]).run().status == 0
     until(lambda: not folder.exists(), "the folder is removed")
     assert container not in processes_about("gateway-init")
@@ -106,8 +107,7 @@ def test_folders_of_another_node_are_left_alone(own: Person) -> None:
 def test_another_process_of_the_attempt_ends_the_container_of_a_killed_script(person: Person) -> None:
     dead = Run(person, "podman", WAITING)
     process, payload = _started(dead)
-    folder = _kill_everything_but_the_container(dead, process, payload)
-    container = int((folder / "pid").read_text())
+    folder, container = _kill_everything_but_the_container(dead, process, payload)
     Run(person, "podman", ["true"], other_pid=payload, job=dead.job).run(_STOP_FROM_ELSEWHERE)
     assert container not in processes_about("gateway-init")
     assert not folder.exists()
