@@ -24,7 +24,7 @@ def test_jobs_are_compared_by_values_series_and_pictures(page: Page, api: httpx.
     expect(line.get_by_role("cell").nth(0)).to_have_text("400")
     expect(line.get_by_role("cell").nth(1)).to_have_text("100")
     expect(table.get_by_role("row", name=re.compile("^steps"))).to_have_count(0)
-    page.get_by_label("Show what is the same too").check()
+    page.get_by_role("region", name="Differences", exact=True).get_by_label("Show what is the same too").check()
     expect(table.get_by_role("row", name=re.compile("^steps"))).to_be_visible()
     series = page.get_by_role("region", name="Data series")
     for name in ("slow lid", "fast lid"):
