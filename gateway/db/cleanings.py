@@ -51,8 +51,11 @@ def settled(connection: Connection, job_id: str) -> bool:
         return True
     if connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id)) == str(State.LOST):
         return False
-    query = select(attempts.c.claimed_at, attempts.c.final).where(attempts.c.job_id == job_id)
-    return all(row.claimed_at is None or _never_began(row.final) for row in connection.execute(query))
+    query = select(attempts.c.claimed_at, attempts.c.running_at, attempts.c.final).where(attempts.c.job_id == job_id)
+    return all(
+        (row.claimed_at is None and row.running_at is None) or _never_began(row.final)
+        for row in connection.execute(query)
+    )
 
 
 def _never_began(final: Any) -> bool:

@@ -354,6 +354,11 @@ def get_attempt(connection: Connection, job_id: str, number: int) -> RowMapping 
     return connection.execute(query).mappings().one_or_none()
 
 
+def may_have_run(row: RowMapping) -> bool:
+    """Say whether an attempt (a row as `live` gives it) can have left anything: its run said so, or its scheduler."""
+    return row["a_claimed_at"] is not None or row["a_running_at"] is not None
+
+
 def attempts_of(connection: Connection, job_id: str) -> list[RowMapping]:
     """Return all attempts of a job, oldest first."""
     query = select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number)

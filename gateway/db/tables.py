@@ -100,6 +100,7 @@ attempts = Table(
     Column("submit_started_at", Moment),
     Column("submitted_at", Moment),
     Column("claimed_at", Moment),
+    Column("running_at", Moment),
     Column("payload_started_at", Moment),
     Column("cancel_sent_at", Moment),
     Column("missing_since", Moment),
@@ -116,7 +117,9 @@ attempts = Table(
     Index("ix_attempts_array", "array", "array_index"),
 )
 """``array``: the name of the array that the attempt was submitted in, as a task with the index ``array_index``.
-``version`` grows with every change of the row, as a job's does: who has read both knows what was changed since."""
+``claimed_at``: its run's own record was read. ``running_at``: its scheduler showed a run, or an end that a run may have
+had; an attempt with neither can have left nothing. ``version`` grows with every change of the row, as a job's does: who
+has read both knows what was changed since."""
 
 script_libraries = Table(
     "script_libraries",

@@ -92,7 +92,7 @@ class Finaliser:
                 return
             ending = Ending(State.CANCELLED, "cancelled_by_user", "cancelled before the next attempt", None)
         plan = plan_job(row, row["stores"])
-        if row["a_claimed_at"] is not None and (record is None or record.get("outcome") != "not_started"):
+        if jobs.may_have_run(row) and (record is None or record.get("outcome") != "not_started"):
             await self._settle_stores(row, plan, target, kept)
         async with self._turn:
             records = {name: kept[name] for name in KEPT if name in kept}

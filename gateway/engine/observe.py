@@ -52,6 +52,7 @@ def known_of(row: Row, since: datetime) -> Known:
         cancel_requested=row["cancel_requested_at"] is not None,
         missing_since=None if missing is None else max(missing, since),
         dependency_failed=row["message"] if row["reason"] == Reason.DEPENDENCY_FAILED else None,
+        ran=row["a_running_at"] is not None,
     )
 
 
@@ -66,7 +67,7 @@ LEFT_BEHIND = "the job was lost: what it left on its target is copied once nobod
 def ends_unseen(row: Row, decision: Decision) -> bool:
     """Say whether a decision ends a job of which no run was ever seen."""
     over = decision.attempt.get("final")
-    return over is not None and over["record"] is None and row["a_claimed_at"] is None and not row["reason"]
+    return over is not None and over["record"] is None and not jobs.may_have_run(row) and not row["reason"]
 
 
 def after_others(connection: Connection, row: Row, decision: Decision) -> Decision:
@@ -78,7 +79,8 @@ def after_others(connection: Connection, row: Row, decision: Decision) -> Decisi
     verdicts = {verdict for _, verdict in found}
     if Verdict.FAILED in verdicts:
         ending = Ending(State.CANCELLED, str(Reason.DEPENDENCY_FAILED), sentence(found), None)
-        return replace(decision, attempt={**decision.attempt, "final": {"ending": ending.as_json(), "record": None}})
+        attempt = {name: value for name, value in decision.attempt.items() if name != "running_at"}
+        return replace(decision, attempt={**attempt, "final": {"ending": ending.as_json(), "record": None}})
     return (
         Decision(State(row["state"])) if Verdict.WAIT in verdicts and row["cancel_requested_at"] is None else decision
     )
@@ -177,7 +179,7 @@ class Observer:
             if shown is not None and stays(row, decision, seen):
                 self._quiet[job_id] = Quiet(row, record, shown, sight.whole)
             changed = write.apply(connection, row, decision)
-            if changed and decision.state is State.LOST and row["a_claimed_at"] is not None:
+            if changed and decision.state is State.LOST and jobs.may_have_run(row):
                 # Once nobody waits for its records any more, what it left is copied, and stays partial.
                 later = at + timedelta(seconds=self.timing.lost_watch)
                 behind_table.schedule(connection, row["id"], later, problem=LEFT_BEHIND)

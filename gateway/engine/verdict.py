@@ -37,6 +37,8 @@ class Known:
     missing_since: datetime | None
     dependency_failed: str | None = None
     """Why it was asked to end by the gateway itself: something that it was to start after did not succeed."""
+    ran: bool = False
+    """Its scheduler showed a run."""
 
     @property
     def effective(self) -> State:
@@ -238,6 +240,8 @@ def _by_scheduler(
     if shown.phase is not Phase.ENDED:
         if known.missing_since is not None:
             attempt["missing_since"] = None
+        if shown.phase in (Phase.RUNNING, Phase.ENDING):
+            _note_run(known, seen, attempt)
         if shown.phase in (Phase.RUNNING, Phase.ENDING) or claimed:
             return Decision(State.RUNNING, attempt, job, evidence)
         state = State.HELD if shown.phase is Phase.HELD else State.QUEUED
@@ -249,8 +253,16 @@ def _by_scheduler(
     if seen.record is None or (waited < timing.record_grace and began):
         return Decision(_awaiting_record(known, claimed), attempt, job, evidence)
     ending = ending_without_record(shown, known)
+    if ending.state is State.FAILED:
+        _note_run(known, seen, attempt)
     attempt["final"] = {"ending": ending.as_json(), "record": None}
     return Decision(State.FINALIZING, attempt, job, evidence)
+
+
+def _note_run(known: Known, seen: Seen, attempt: dict[str, Any]) -> None:
+    """Write down that a run was shown, or an end that one may have had: what it left is brought, record or not."""
+    if not known.ran:
+        attempt["running_at"] = seen.at
 
 
 def _awaiting_record(known: Known, claimed: bool) -> State:

@@ -121,7 +121,7 @@ def _seen(row: Row) -> State:
 def _bring_again(connection: Connection, row: Row) -> None:
     """Have what an ended job left brought at once to those of its stores that do not have everything."""
     attempt = table.get_attempt(connection, row["id"], row["attempt"])
-    if attempt is None or attempt["claimed_at"] is None:
+    if attempt is None or (attempt["claimed_at"] is None and attempt["running_at"] is None):
         raise Conflict("nothing of the job ever ran, so that there is nothing to copy")
     places = table.stores_of(connection, [row["id"]]).get(row["id"], [])
     missing = [place["store"] for place in places if place["state"] in behind.UNSETTLED]

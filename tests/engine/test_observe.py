@@ -50,7 +50,8 @@ async def add(database: Database, spec: Any = SPEC, **attempt: Any) -> str:
         jobs.insert_job(connection, {**values, "stores": ["folder"], "spec": spec}, stores)
         jobs.insert_attempt(connection, job_id, 1, f"gw-{uuid.uuid4().hex[:12]}")
         columns = {"scheduler_id": job_id[:8], "submitted_at": NOW, "control_folder": f"/w/.gateway/{job_id}/1"}
-        jobs.set_attempt(connection, job_id, 1, **{**columns, "token": TOKEN, "claimed_at": NOW, **attempt})
+        columns |= {"token": TOKEN, "claimed_at": NOW, "running_at": NOW}
+        jobs.set_attempt(connection, job_id, 1, **{**columns, **attempt})
         for state in (State.STAGING, State.QUEUED, State.RUNNING):
             jobs.change_state(connection, job_id, state)
 

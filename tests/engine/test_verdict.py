@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +94,22 @@ def test_an_end_without_record_waits_for_the_record_first() -> None:
     found = decide(known, seen(CLAIMED, SchedulerJob("7", Phase.ENDED)), TIMING)
     assert found.state is State.RUNNING
     assert found.attempt["missing_since"] == T0
+
+
+def test_a_run_that_only_the_scheduler_showed_is_noted_once_because_it_may_leave_something() -> None:
+    found = decide(KNOWN, seen(RecordUpdate(exists=True), SchedulerJob("7", Phase.RUNNING, None)), TIMING)
+    assert (found.state, found.attempt) == (State.RUNNING, {"running_at": T0})
+    known = replace(KNOWN, state=State.RUNNING, ran=True)
+    assert decide(known, seen(RecordUpdate(exists=True), SchedulerJob("7", Phase.RUNNING, None)), TIMING).attempt == {}
+
+
+@pytest.mark.parametrize(("cancel_requested", "noted"), [(False, True), (True, False)])
+def test_an_end_that_nobody_asked_for_may_have_been_a_run(cancel_requested: bool, noted: bool) -> None:
+    known = replace(KNOWN, missing_since=T0, cancel_requested=cancel_requested)
+    shown = SchedulerJob("7", Phase.ENDED, exit_status=0)
+    found = decide(known, seen(RecordUpdate(exists=True), shown, at=TIMING.record_grace + 1), TIMING)
+    assert ("running_at" in found.attempt) is noted
+    assert "final" in found.attempt
 
 
 def test_a_failed_query_changes_nothing() -> None:

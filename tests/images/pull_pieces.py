@@ -50,7 +50,8 @@ def kill(process: subprocess.Popen[str], victim: str) -> None:
     if victim in ("shell", "tree"):
         process.kill()
     elif victim == "group":
-        kill_group(process)
+        with contextlib.suppress(ProcessLookupError):  # it may have come to its end meanwhile
+            kill_group(process)
     for pid in started:
         if victim == "tree" or (victim == "downloader" and re.match(r"(curl|aria2c) ", command_line(pid))):
             with contextlib.suppress(ProcessLookupError):

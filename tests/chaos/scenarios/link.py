@@ -63,7 +63,7 @@ def swallow(scene: Scene) -> None:
     """Deliver nothing for longer than the gateway waits for an answer, and leave the connection standing."""
     scene.proxy.set(Weather(silent=True))
     scene.go_on()
-    scene.wait_target("unreachable")
+    scene.wait_target("unreachable", seconds=150)
     scene.proxy.set(FAIR)
 
 
