@@ -1,4 +1,7 @@
-"""``make chaos``: plays all scenarios and writes docs/chaos.md. Words after the command choose among the names."""
+"""``make chaos``: plays all scenarios and writes docs/chaos.md.
+
+Words after the command choose among the names (``python -m tests.chaos squeue``); what is played replaces its rows.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from tests.chaos.yard import Yard
 
 Shared = Cluster | Azurite | Seaweed | Postgres
 AT_ONCE = 4
+FAILED = "**FAILED**"
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs/chaos.md"
 HEAD = """# What was broken, and what came of it
 
@@ -28,7 +32,7 @@ Made by `make chaos`; do not edit. Each scenario runs jobs on a real cluster, br
 way, and looks from outside: the payload says itself how often it ran, the scheduler and the store are asked directly.
 What holds in each: **the payload of an attempt begins once; a job has one ended state; outputs that are called complete
 are in the store byte for byte, others are called partial, and why; nothing is left at the scheduler.** "Seen" adds what
-is special. Scenarios with a ⚡ run in `make test` too.
+is special. Scenarios with a ⚡ run in `make test` too. A scenario that was played again by itself has its newest row.
 
 """
 
@@ -38,11 +42,27 @@ def report(played: Sequence[Played]) -> str:
     failed = [one for one in played if one.trace is not None]
     lines = [HEAD, f"{len(played)} scenarios, {len(failed)} of them failed.\n\n"]
     lines += ["| scenario | what was done | seen | seconds |\n", "|---|---|---|---|\n"]
+    return "".join([*lines, *(row(one) for one in played)])
+
+
+def row(one: Played) -> str:
+    """Return a scenario's line of the page."""
+    seen = (f"{FAILED} {one.seen}" if one.trace else one.seen).replace("|", "\\|")
+    return f"{row_start(one)}{one.scenario.what} | {seen} | {one.seconds:.0f} |\n"
+
+
+def row_start(one: Played) -> str:
+    """Return what a scenario's line begins with."""
+    return f"| {one.scenario.name}{' ⚡' if one.scenario.quick else ''} | "
+
+
+def replaced(page: str, played: Sequence[Played]) -> str:
+    """Return the page with the lines of what was played again, and the number of failures that it then has."""
+    lines = page[page.index("| scenario |") :].splitlines(keepends=True)
     for one in played:
-        name = one.scenario.name + (" ⚡" if one.scenario.quick else "")
-        seen = (f"**FAILED** {one.seen}" if one.trace else one.seen).replace("|", "\\|")
-        lines.append(f"| {name} | {one.scenario.what} | {seen} | {one.seconds:.0f} |\n")
-    return "".join(lines)
+        lines = [row(one) if line.startswith(row_start(one)) else line for line in lines]
+    failed = sum(f"| {FAILED} " in line for line in lines)
+    return "".join([HEAD, f"{len(lines) - 2} scenarios, {failed} of them failed.\n\n", *lines])
 
 
 def main(words: Sequence[str]) -> int:
@@ -87,6 +107,8 @@ def main(words: Sequence[str]) -> int:
         print(f"left by the scenarios: {left}")
     if not words:
         PAGE.write_text(report(played))
+    elif PAGE.exists():
+        PAGE.write_text(replaced(PAGE.read_text(), played))
     return 1 if left or any(one.trace for one in played) else 0
 
 
