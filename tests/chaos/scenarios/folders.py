@@ -118,6 +118,7 @@ def read_only(scene: Scene) -> str:
     said = wait_until(lambda: scene.gateway.job(job_id)["message"], 60, "the job's word about the folder")
     scene.site.check(f"chmod 0755 {scene.berth.work}")
     assert_sound(scene, job_id)
+    said = said.replace(str(scene.berth.work), "(work folder)")
     return f"It said: {' '.join(said.split())[-80:]}."
 
 
